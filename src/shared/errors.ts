@@ -1,0 +1,129 @@
+// The one error class and the one table of codes.
+// A code is part of the public contract: docs/errors.md is compared with this table by a test.
+
+/**
+ * Every code, whether a retry of the same call may succeed, and what it means.
+ * The text here is the meaning of the code; the message of an error says what was wrong this time.
+ */
+export const ERROR_CODES = {
+  FORKSAFE_ERR_OPTION_INVALID: { retryable: false, meaning: 'An option has a value that is not allowed.' },
+  FORKSAFE_ERR_OPTION_UNKNOWN: { retryable: false, meaning: 'An option of this name does not exist.' },
+  FORKSAFE_ERR_CONFIG_UNREADABLE: {
+    retryable: false,
+    meaning: 'The configuration file is missing, unreadable or not valid.',
+  },
+  FORKSAFE_ERR_SCRIPT_UNREADABLE: {
+    retryable: false,
+    meaning: 'The script is missing, unreadable or not valid.',
+  },
+  FORKSAFE_ERR_RUNTIME_FOLDER: {
+    retryable: false,
+    meaning: 'The runtime folder cannot be used safely (owner, mode, symlink, path length).',
+  },
+  FORKSAFE_ERR_NAME_RUNNING: { retryable: true, meaning: 'A supervisor of this name is already running.' },
+  FORKSAFE_ERR_NOT_RUNNING: { retryable: true, meaning: 'No supervisor of this name is running.' },
+  FORKSAFE_ERR_NAME_AMBIGUOUS: { retryable: false, meaning: 'Several supervisors run and none was named.' },
+  FORKSAFE_ERR_CONTROL_TIMEOUT: { retryable: true, meaning: 'The supervisor did not answer in time.' },
+  FORKSAFE_ERR_CONTROL_REFUSED: { retryable: false, meaning: 'The supervisor refused the request.' },
+  FORKSAFE_ERR_START_FAILED: {
+    retryable: true,
+    meaning: 'No worker became ready when the supervisor started.',
+  },
+  FORKSAFE_ERR_RELOAD_FAILED: { retryable: true, meaning: 'A rolling restart was given up and rolled back.' },
+  FORKSAFE_ERR_STOPPING: { retryable: false, meaning: 'The supervisor is stopping.' },
+  FORKSAFE_ERR_NOT_PRIMARY: {
+    retryable: false,
+    meaning: 'supervise() was called in a cluster worker; only a primary can fork.',
+  },
+  FORKSAFE_ERR_FORK_LIMIT: {
+    retryable: true,
+    meaning: 'The bound on live workers or forks per minute was reached.',
+  },
+  FORKSAFE_ERR_ILLEGAL_TRANSITION: {
+    retryable: false,
+    meaning: 'A lifecycle was asked for a move that its table does not hold: a bug in forksafe.',
+  },
+  FORKSAFE_ERR_SHUTDOWN_TIMEOUT: { retryable: false, meaning: 'A shutdown hook did not finish in its time.' },
+  FORKSAFE_ERR_CLIENT_OPTIONS: {
+    retryable: false,
+    meaning: 'The options of a guarded client are not allowed, or differ from those it was created with.',
+  },
+  FORKSAFE_ERR_CLIENT_UNKNOWN: {
+    retryable: false,
+    meaning: 'guardedClient(name) without options found no client of that name.',
+  },
+  FORKSAFE_ERR_CLIENT_NO_LEASE: {
+    retryable: false,
+    meaning: 'An exclusive client needs the lease provider that only the root export brings.',
+  },
+  FORKSAFE_ERR_CLIENT_CLOSED: {
+    retryable: false,
+    meaning: 'The client was closed; a closed client stays closed.',
+  },
+  FORKSAFE_ERR_CLIENT_CONNECT_TIMEOUT: {
+    retryable: true,
+    meaning: 'The connection was not open before the absolute deadline of the attempt.',
+  },
+  FORKSAFE_ERR_CLIENT_CONNECT_FAILED: { retryable: true, meaning: 'An attempt to connect failed.' },
+  FORKSAFE_ERR_CLIENT_CONNECT_REFUSED: {
+    retryable: false,
+    meaning: 'The upstream refused for good: a fatal status or close code (401, 403, 1008).',
+  },
+  FORKSAFE_ERR_CLIENT_ABORTED: {
+    retryable: true,
+    meaning: 'The caller aborted the call through its signal.',
+  },
+  FORKSAFE_ERR_CLIENT_OUTBOX_FULL: { retryable: true, meaning: 'The outbox holds as much as it may.' },
+  FORKSAFE_ERR_CLIENT_MESSAGE_INVALID: { retryable: false, meaning: 'The message cannot be sent as it is.' },
+  FORKSAFE_ERR_CLIENT_SEND_TIMEOUT: {
+    retryable: true,
+    meaning: 'The message was not sent before its own timeout; it was never written.',
+  },
+  FORKSAFE_ERR_CLIENT_NOT_SENT: {
+    retryable: true,
+    meaning: 'The message was never written to a connection: sending it again cannot double it.',
+  },
+  FORKSAFE_ERR_CLIENT_FATE_UNKNOWN: {
+    retryable: true,
+    meaning: 'The message was written, its arrival is not proved: sending it again may double it.',
+  },
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** What `details` may hold: plain JSON values, so that an error can be logged and sent to another process. */
+export type ErrorDetails = Record<string, string | number | boolean | null | undefined | readonly string[]>
+
+/**
+ * The only error type that forksafe throws or rejects with on purpose.
+ *
+ * `code` is stable, `retryable` says whether the same call may succeed later, `details` is JSON-safe, and
+ * `cause` is what was caught, if anything.
+ */
+export class ForksafeError extends Error {
+  override readonly name = 'ForksafeError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message: string, extra: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, 'cause' in extra ? { cause: extra.cause } : undefined)
+    this.code = code
+    this.retryable = ERROR_CODES[code].retryable
+    this.details = extra.details ?? {}
+  }
+
+  toJSON(): { name: string; code: ErrorCode; message: string; retryable: boolean; details: ErrorDetails } {
+    return {
+      name: this.name,
+      code: this.code,
+      message: this.message,
+      retryable: this.retryable,
+      details: this.details,
+    }
+  }
+}
+
+/** The message of whatever was thrown, on one line. */
+export const messageOf = (thrown: unknown): string =>
+  (thrown instanceof Error ? thrown.message : String(thrown)).split('\n', 1)[0] ?? ''

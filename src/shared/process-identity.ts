@@ -1,0 +1,54 @@
+// Who a process is beyond its pid: a pid is reused, a pid with its start time is not.
+// Linux reads /proc; elsewhere the start time is unknown and a pid alone is never proof enough to kill.
+
+import { readFileSync } from 'node:fs'
+
+/** `startTime` in clock ticks after boot (field 22 of /proc/PID/stat), or null where it cannot be known. */
+export interface ProcessIdentity {
+  pid: number
+  startTime: number | null
+}
+
+export const processIdentity = (pid: number): ProcessIdentity => ({
+  pid,
+  startTime: statOf(pid)?.startTime ?? null,
+})
+
+/**
+ * Whether that very process is still alive. A zombie counts as gone: it holds no socket, no lock and no memory.
+ * Where start times cannot be known a live pid counts as alive.
+ */
+export const isAlive = ({ pid, startTime }: ProcessIdentity): boolean => {
+  if (startTime !== null) {
+    const stat = statOf(pid)
+    return stat !== null && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X'
+  }
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Sends a signal to that very process; false if it is gone or its identity cannot be proved. */
+export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals): boolean => {
+  if (identity.startTime === null || !isAlive(identity)) return false
+  try {
+    return process.kill(identity.pid, signal)
+  } catch {
+    return false
+  }
+}
+
+const statOf = (pid: number): { state: string; startTime: number } | null => {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The command in parentheses may itself hold spaces and parentheses: count fields from the last ')'.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const startTime = Number(fields[19])
+    return Number.isFinite(startTime) ? { state: fields[0] ?? '?', startTime } : null
+  } catch {
+    return null
+  }
+}

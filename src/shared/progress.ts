@@ -1,0 +1,42 @@
+// What a long operation (start, reload, stop) tells while it goes on. The same objects are emitted by a supervisor,
+// logged, and streamed to the CLI as one JSON object a line.
+
+/** A worker as an event names it. */
+export interface WorkerRef {
+  slot: number
+  pid: number
+  generation: number
+}
+
+export type Progress =
+  | ({ event: 'workerStarting' } & WorkerRef)
+  | ({ event: 'workerReady'; by: string; ms: number } & WorkerRef)
+  | ({ event: 'workerDraining'; reason: string } & WorkerRef)
+  | ({
+      event: 'workerExited'
+      code: number | null
+      signal: string | null
+      reason: string
+      expected: boolean
+    } & WorkerRef)
+  | { event: 'workerWaiting'; slot: number; ms: number; reason: string }
+  | { event: 'reloading'; generation: number; slots: number[] }
+  | { event: 'reloaded'; generation: number; ms: number }
+  | { event: 'reloadFailed'; generation: number; failures: WorkerFailure[] }
+  | { event: 'stopping'; reason: string; budget: number }
+  | { event: 'stopped'; ms: number; forced: number }
+
+export interface WorkerFailure {
+  slot: number
+  pid: number | null
+  reason: string
+}
+
+/** How an operation ended; `exitCode` as in docs/exit-codes.md. */
+export interface OperationResult {
+  ok: boolean
+  exitCode: number
+  message: string
+  generation: number
+  failures: WorkerFailure[]
+}

@@ -1,0 +1,72 @@
+// What this process holds open towards the outside, so that whoever ends or forks the process can close it.
+// A registry and nothing else: guarded clients register here; the fork window (src/fork) and the worker's drain
+// (src/worker) walk it. It lives under a registered symbol, so two copies of the package share one.
+
+/** How a guarded client appears in `supervisor status --json`. Part of the stable contract. */
+export interface ClientReport {
+  name: string
+  identity: string
+  state: string
+  role: 'own' | 'holder' | 'standby'
+  epoch: number
+  pending: number
+  confirmed: number
+  reconnects: number
+}
+
+/** Something with an owner process: it is closed before the process forks, drains or ends. */
+export interface Resource {
+  readonly name: string
+  /** Whether it has been asked to be open: open, connecting, or waiting to reconnect. */
+  isWanted(): boolean
+  /** Whether it is usable now (for a client: state `open`). */
+  isOpen(): boolean
+  report(): ClientReport
+  /** Closes for a fork window and settles when the socket is gone; `terminateAt` ms later it is destroyed. */
+  suspend(options: { timeout: number }): Promise<void>
+  /** Ends a suspension: opens again exactly if it was wanted before. */
+  resume(): void
+  /** Stops intake, flushes, closes for good. Settles within `timeout` ms, in every state and against every peer. */
+  shutDown(options: { timeout: number }): Promise<void>
+  /** Last words on process exit: whatever can be written synchronously (a Close frame). Never throws. */
+  closeSync(): void
+}
+
+type ChangeListener = (resource: Resource) => void
+
+interface Registry {
+  /** In order of registration; closed in reverse. */
+  readonly resources: Set<Resource>
+  readonly listeners: Set<ChangeListener>
+}
+
+const KEY = Symbol.for('forksafe.resources.v1')
+
+const registry = (): Registry => {
+  const holder = globalThis as { [KEY]?: Registry }
+  holder[KEY] ??= { resources: new Set(), listeners: new Set() }
+  return holder[KEY]
+}
+
+/** Adds a resource and tells the listeners; returns the function that removes it. */
+export const registerResource = (resource: Resource): (() => void) => {
+  registry().resources.add(resource)
+  resourceChanged(resource)
+  return () => {
+    if (registry().resources.delete(resource)) resourceChanged(resource)
+  }
+}
+
+/** All resources of this process, newest first: the order in which they are closed. */
+export const resourcesNewestFirst = (): Resource[] => [...registry().resources].reverse()
+
+/** To be called by a resource whenever what `isWanted`, `isOpen` or `report` answers has changed. */
+export const resourceChanged = (resource: Resource): void => {
+  for (const listener of registry().listeners) listener(resource)
+}
+
+/** Listens to registrations, removals and changes of state; returns the function that stops listening. */
+export const onResourceChange = (listener: ChangeListener): (() => void) => {
+  registry().listeners.add(listener)
+  return () => void registry().listeners.delete(listener)
+}

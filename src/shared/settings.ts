@@ -1,0 +1,34 @@
+// The settings a supervisor runs with: what the option table (src/shared/option-table.ts) makes of flags,
+// environment, file and defaults. All parsed and checked; durations in ms.
+
+import type { Readiness } from './worker-environment.js'
+
+export interface Settings {
+  /** Name of the supervisor; one runs per name and user. */
+  name: string
+  /** Absolute path of the script as given, symlinks not followed: they are followed anew at each fork. */
+  script: string
+  /** Arguments of the script: what stood after `--`. */
+  args: string[]
+  workers: number
+  readiness: Readiness
+  readyTimeout: number
+  minUptime: number
+  stopTimeout: number
+  /** How many replacements may be starting at once in a rolling restart. */
+  maxSurge: number
+  forkWindowTimeout: number
+  /** Working folder of the workers. */
+  cwd: string
+  /** Added to the workers' environment. */
+  env: Record<string, string>
+  /** Passed to node before the script, such as `--import tsx`. */
+  nodeArgs: string[]
+  logFormat: 'pretty' | 'json'
+  /** Runs in the primary before each fork window, after its clients have been closed. */
+  beforeFork?: ForkHook
+  /** Runs in the primary after each fork window, before its clients are opened again. */
+  afterFork?: ForkHook
+}
+
+export type ForkHook = (window: { slots: readonly number[]; reason: string }) => unknown | Promise<unknown>

@@ -1,0 +1,46 @@
+// What `supervisor status --json` prints: a stable contract. Produced by src/primary, shown by src/cli.
+
+import type { ClientReport } from './resources.js'
+
+export type SupervisorState = 'starting' | 'running' | 'reloading' | 'stopping' | 'stopped'
+/** `waiting` is a slot whose next start is held back by backoff; it has no process. */
+export type WorkerState = 'starting' | 'ready' | 'draining' | 'stopping' | 'exited' | 'waiting'
+
+export interface LastExit {
+  code: number | null
+  signal: string | null
+  /** In words: `exited with code 1: Error: boom`, `killed by SIGKILL`, `not ready within 30s`. */
+  reason: string
+  /** Unix time in ms. */
+  at: number
+}
+
+export interface WorkerStatus {
+  slot: number
+  /** Number of the worker, counted up over the supervisor's life; 0 for a slot that waits. */
+  id: number
+  pid: number | null
+  state: WorkerState
+  generation: number
+  /** How often this slot has been started again after a crash. */
+  restarts: number
+  lastExit: LastExit | null
+  /** Unix time in ms of the next attempt, for `waiting`. */
+  nextStartAt: number | null
+  uptimeMs: number
+  rssBytes: number | null
+  cpuPercent: number | null
+  eventLoopDelayMs: number | null
+  clients: ClientReport[]
+}
+
+export interface SupervisorStatus {
+  name: string
+  pid: number
+  state: SupervisorState
+  generation: number
+  script: string
+  /** Unix time in ms. */
+  startedAt: number
+  workers: WorkerStatus[]
+}
