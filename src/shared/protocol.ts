@@ -17,6 +17,8 @@ export type DrainReason = 'reload' | 'stop' | 'signal' | 'replace'
 export type PrimaryMessage =
   /** Stop taking work, finish what is in flight, close everything, leave; all of it within `budget` ms. */
   | { type: 'drain'; reason: DrainReason; budget: number }
+  /** The reported signal is known and an order will follow: do not drain on your own. */
+  | { type: 'hold' }
   /** Leave at once: a Close frame is still tried for at most 250 ms, nothing else is waited for. */
   | { type: 'leave' }
   /** Answer with a `report` of the same id. */

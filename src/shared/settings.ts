@@ -6,7 +6,7 @@ import type { Readiness } from './worker-environment.js'
 export interface Settings {
   /** Name of the supervisor; one runs per name and user. */
   name: string
-  /** Absolute path of the script as given, symlinks not followed: they are followed anew at each fork. */
+  /** Absolute path of the script as given, symlinks not followed: they are followed once per generation. */
   script: string
   /** Arguments of the script: what stood after `--`. */
   args: string[]

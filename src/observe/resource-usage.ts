@@ -1,0 +1,30 @@
+// Memory and CPU of processes, by pidusage. The only file that imports it.
+// pidusage keeps a history per pid for its CPU figure (and, on Linux, an open descriptor): `forget` ends it, so that
+// a reused pid never inherits the history of a dead worker.
+
+import pidusage from 'pidusage'
+
+export interface ResourceUsage {
+  rssBytes: number
+  /** Of one core: 100 is one core busy. */
+  cpuPercent: number
+}
+
+/** Figures by pid; a pid that cannot be read (it has just died) is left out. Never rejects. */
+export const resourceUsage = async (pids: readonly number[]): Promise<Map<number, ResourceUsage>> => {
+  const figures = new Map<number, ResourceUsage>()
+  await Promise.all(
+    pids.map(async (pid) => {
+      try {
+        const { memory, cpu } = await pidusage(pid)
+        figures.set(pid, { rssBytes: memory, cpuPercent: Math.round(cpu * 10) / 10 })
+      } catch {
+        // Gone between the question and the answer.
+      }
+    }),
+  )
+  return figures
+}
+
+/** To be called when worker processes have come and gone, and at the end. */
+export const forgetUsageHistory = (): void => pidusage.clear()

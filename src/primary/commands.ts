@@ -1,0 +1,70 @@
+// What comes into the primary's core and what goes out of it. Signals, control requests, worker messages, exits and
+// timers all become commands in one queue (src/primary/supervisor.ts); the core (src/primary/supervisor-core.ts)
+// answers each with effects.
+
+import type { OperationResult, Progress } from '../shared/progress.js'
+import type { ForcedEnd, PrimaryMessage, ReadyBy } from '../shared/protocol.js'
+import type { SupervisorState } from '../shared/status.js'
+import type { ProcessEnd } from './worker-handle.js'
+
+/** What of a release the core needs to know; the rest of its settings matters only when a worker is forked. */
+export interface Release {
+  generation: number
+  workers: number
+  maxSurge: number
+  readyTimeout: number
+  minUptime: number
+  stopTimeout: number
+}
+
+export type Command =
+  | { type: 'start' }
+  /** Workers of an asked-for fork live, or could not be brought to life. */
+  | { type: 'spawned'; id: number; pid: number }
+  | { type: 'workerReady'; id: number; by: ReadyBy }
+  | { type: 'workerListening'; id: number; address: string }
+  | { type: 'workerSignalled'; id: number; signal: string }
+  | { type: 'workerDrained'; id: number; forced: ForcedEnd }
+  | { type: 'workerFault'; id: number; text: string }
+  /** It did what makes its channel or itself unusable; it is replaced, start first. */
+  | { type: 'workerMisbehaved'; id: number; reason: string }
+  | { type: 'workerExited'; id: number; end: ProcessEnd }
+  | { type: 'reload' }
+  | { type: 'releaseResolved'; release: Release }
+  | { type: 'releaseRejected'; message: string }
+  /** `urgent`: a second stop signal, or `stop --now`. */
+  | { type: 'stop'; reason: string; urgent: boolean }
+  | { type: 'timer'; key: TimerKey }
+
+/** Timers of one worker, by its id. */
+export type WorkerTimer = 'ready' | 'probation' | 'signalled' | 'terminate' | 'kill'
+
+/** `slot:N` ends the backoff of a slot; `forkGate` asks the gate again. */
+export type TimerKey = `${WorkerTimer}:${number}` | `slot:${number}` | 'forkGate'
+
+export interface ForkOrder {
+  id: number
+  slot: number
+  generation: number
+}
+
+export type Effect =
+  /** Find out what script and configuration name now; answered by `releaseResolved` or `releaseRejected`. */
+  | { type: 'resolveRelease'; generation: number }
+  /** Fork a worker, in the next fork window; answered by `spawned` or `workerExited` with a `failure`. */
+  | { type: 'fork'; order: ForkOrder }
+  /** Do not fork it after all, if it is not too late; answered by `workerExited` in any case. */
+  | { type: 'cancelFork'; id: number }
+  | { type: 'send'; id: number; message: PrimaryMessage }
+  | { type: 'kill'; id: number; signal: 'SIGTERM' | 'SIGKILL' }
+  | { type: 'setTimer'; key: TimerKey; ms: number }
+  | { type: 'clearTimer'; key: TimerKey }
+  | { type: 'progress'; progress: Progress }
+  | { type: 'stateChanged'; state: SupervisorState }
+  /** All workers are ready for the first time. */
+  | { type: 'started' }
+  /** Whoever asks for a reload from now on belongs to the next round. */
+  | { type: 'reloadBegun' }
+  | { type: 'reloadEnded'; result: OperationResult }
+  /** Nothing is left; `result` answers the stop, its exit code is the process's. */
+  | { type: 'ended'; result: OperationResult }

@@ -1,0 +1,114 @@
+// One supervisor per name: a kernel-held lock where there is one, and in any case the record of proper-lockfile.
+//
+// proper-lockfile alone is not enough: two processes that meet a stale lock can both take it (its issue 121), and after
+// a kill -9 the next start would have to wait until the lock is stale. With the kernel lock held, a lock folder whose
+// recorded owner is dead is known to be left over, and nobody else can be clearing it at the same time.
+// proper-lockfile hooks signals when it is imported: it is loaded here, lazily, and nowhere else.
+
+import { randomBytes } from 'node:crypto'
+import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasKernelLock, takeKernelLock } from '../lease/kernel-lock.js'
+import { ForksafeError } from '../shared/errors.js'
+import { isAlive } from '../shared/process-identity.js'
+import { type RunRecord, readRunRecord } from './run-record.js'
+
+export interface NamePaths {
+  folder: string
+  lock: string
+  record: string
+}
+
+/** A lock folder not refreshed for this long is stale (ms); only what has no kernel lock depends on it. */
+const STALE = 10_000
+const POLL = 50
+
+/**
+ * Takes the name. While the present owner is stopping it waits, until a second after the time that one announced.
+ *
+ * @returns the function that gives the name back.
+ * @throws FORKSAFE_ERR_NAME_RUNNING naming the owner's pid.
+ */
+export const takeName = async (
+  name: string,
+  paths: NamePaths,
+  onLost: (reason: string) => void,
+): Promise<() => Promise<void>> => {
+  for (;;) {
+    const release = await tryTakeName(name, paths, onLost)
+    if (release !== null) return release
+    const owner = readRunRecord(paths.record)
+    if (!isAboutToGo(owner)) throw running(name, owner)
+    await new Promise((resolve) => setTimeout(resolve, POLL))
+  }
+}
+
+const tryTakeName = async (
+  name: string,
+  paths: NamePaths,
+  onLost: (reason: string) => void,
+): Promise<(() => Promise<void>) | null> => {
+  const scope = `supervisor ${realpathSync(paths.folder)} ${name}`
+  const releaseKernelLock = hasKernelLock()
+    ? await takeKernelLock(scope, installId(paths.folder))
+    : async () => {}
+  if (releaseKernelLock === null) return null
+  const releaseRecord = await tryTakeLockFolder(paths, onLost)
+  if (releaseRecord === null) {
+    await releaseKernelLock()
+    return null
+  }
+  return async () => {
+    await releaseRecord()
+    await releaseKernelLock()
+  }
+}
+
+const tryTakeLockFolder = async (
+  paths: NamePaths,
+  onLost: (reason: string) => void,
+): Promise<(() => Promise<void>) | null> => {
+  const { lock } = await import('proper-lockfile')
+  const take = (): Promise<() => Promise<void>> =>
+    lock(paths.folder, {
+      lockfilePath: paths.lock,
+      realpath: false,
+      stale: STALE,
+      onCompromised: (error) => onLost(error.message),
+    })
+  try {
+    return quietly(await take())
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error
+  }
+  const owner = readRunRecord(paths.record)
+  if (!hasKernelLock() || (owner !== null && isAlive(owner))) return null
+  rmSync(paths.lock, { recursive: true, force: true })
+  return quietly(await take())
+}
+
+/** A lock folder that somebody removed is given back all the same. */
+const quietly = (release: () => Promise<void>) => (): Promise<void> => release().catch(() => {})
+
+const isAboutToGo = (owner: RunRecord | null): boolean =>
+  owner !== null && owner.goneBy !== null && Date.now() < owner.goneBy + 1_000
+
+const running = (name: string, owner: RunRecord | null): ForksafeError => {
+  const who = owner === null ? '' : ` (pid ${owner.pid})`
+  return new ForksafeError(
+    'FORKSAFE_ERR_NAME_RUNNING',
+    `a supervisor named ${name} is already running${who}; use 'supervisor reload --name ${name}', or another --name`,
+    { details: { name, pid: owner?.pid } },
+  )
+}
+
+/** Random, readable only to this user: other users cannot guess, and so not squat, the names of our kernel locks. */
+const installId = (folder: string): string => {
+  const path = join(folder, 'install-id')
+  try {
+    writeFileSync(path, randomBytes(16).toString('hex'), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFileSync(path, 'utf8')
+}

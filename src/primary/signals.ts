@@ -1,0 +1,48 @@
+// Signals of the primary. A handler only tells which command it means; what follows is decided in the core.
+
+export interface SignalActions {
+  stop(reason: string, urgent: boolean): void
+  reload(reason: string): void
+}
+
+export interface SignalOptions {
+  /** Started on a terminal: a hangup means that the terminal was closed, and no orphan may stay. */
+  onTerminal: boolean
+  /**
+   * The terminal's Ctrl-C arrives twice: npm and npx send their child a copy of what the whole process group has
+   * already got. Copies within this many ms are the same key stroke. 0 where nobody forwards.
+   */
+  echoWithin: number
+}
+
+/** npm sets this for everything it runs. */
+export const signalEchoOf = (environment: NodeJS.ProcessEnv): number =>
+  environment.npm_lifecycle_event === undefined && environment.npm_command === undefined ? 0 : 300
+
+/**
+ * TERM and INT stop, a second one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.
+ * USR1 is taken so that it opens no inspector. Returns the function that removes the handlers.
+ */
+export const installSignals = (
+  actions: SignalActions,
+  { onTerminal, echoWithin }: SignalOptions,
+): (() => void) => {
+  let firstStop: number | null = null
+  const stop = (signal: NodeJS.Signals): void => {
+    const now = performance.now()
+    if (firstStop !== null && now - firstStop < echoWithin) return
+    actions.stop(signal, firstStop !== null)
+    firstStop ??= now
+  }
+  const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
+    ['SIGTERM', stop],
+    ['SIGINT', stop],
+    ['SIGHUP', onTerminal ? stop : (signal) => actions.reload(signal)],
+    ['SIGUSR2', (signal) => actions.reload(signal)],
+    ['SIGUSR1', () => {}],
+  ]
+  for (const [signal, handler] of handlers) process.on(signal, handler)
+  return () => {
+    for (const [signal, handler] of handlers) process.removeListener(signal, handler)
+  }
+}

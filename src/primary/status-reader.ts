@@ -1,0 +1,128 @@
+// Puts together what `supervisor status` shows: the core's picture, the workers' own reports, figures of the kernel.
+
+import { forgetUsageHistory, resourceUsage } from '../observe/resource-usage.js'
+import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
+import type { SupervisorStatus, WorkerStatus } from '../shared/status.js'
+import type { SupervisorCore } from './supervisor-core.js'
+import type { WorkerHandle } from './worker-handle.js'
+import type { Slot } from './worker-pool.js'
+
+/** How long a worker has to answer with a fresh report, in ms; a silent one shows its last known figures. */
+const REPORT_TIMEOUT = 250
+
+export interface StatusReaderOptions {
+  core: SupervisorCore
+  name: string
+  script: () => string
+  tell: (id: number, message: PrimaryMessage) => void
+}
+
+export class StatusReader {
+  readonly #core: SupervisorCore
+  readonly #name: string
+  readonly #script: () => string
+  readonly #tell: StatusReaderOptions['tell']
+  readonly #startedAt = Date.now()
+  readonly #reports = new Map<number, WorkerReport>()
+  readonly #asked = new Map<number, () => void>()
+  #lastQuestion = 0
+
+  constructor({ core, name, script, tell }: StatusReaderOptions) {
+    this.#core = core
+    this.#name = name
+    this.#script = script
+    this.#tell = tell
+  }
+
+  reported(workerId: number, question: number | null, report: WorkerReport): void {
+    this.#reports.set(workerId, report)
+    if (question === null) return
+    this.#asked.get(question)?.()
+    this.#asked.delete(question)
+  }
+
+  forget(workerId: number): void {
+    this.#reports.delete(workerId)
+  }
+
+  end(): void {
+    forgetUsageHistory()
+  }
+
+  async read(): Promise<SupervisorStatus> {
+    const { pool } = this.#core
+    const [usage] = await Promise.all([
+      resourceUsage(pool.live.flatMap(({ pid }) => (pid === null ? [] : [pid]))),
+      Promise.all(pool.live.filter(({ pid }) => pid !== null).map(({ id }) => this.#ask(id))),
+    ])
+    const rows = pool.live.map((handle) => this.#workerRow(handle, pool.slot(handle.slot), usage))
+    const waiting = pool.slots
+      .filter((slot) => slot.serving === null && slot.nextStartAt !== null)
+      .map(waitingRow)
+    return {
+      name: this.#name,
+      pid: process.pid,
+      state: this.#core.state,
+      generation: this.#core.generation,
+      script: this.#script(),
+      startedAt: this.#startedAt,
+      workers: [...rows, ...waiting].sort((a, b) => a.slot - b.slot || a.id - b.id),
+    }
+  }
+
+  #ask(workerId: number): Promise<void> {
+    const id = ++this.#lastQuestion
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#asked.delete(id)
+        resolve()
+      }, REPORT_TIMEOUT)
+      this.#asked.set(id, () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.#tell(workerId, { type: 'askReport', id })
+    })
+  }
+
+  #workerRow(
+    handle: WorkerHandle,
+    slot: Slot | undefined,
+    usage: Awaited<ReturnType<typeof resourceUsage>>,
+  ): WorkerStatus {
+    const figures = handle.pid === null ? undefined : usage.get(handle.pid)
+    const report = this.#reports.get(handle.id)
+    return {
+      slot: handle.slot,
+      id: handle.id,
+      pid: handle.pid,
+      state: handle.state,
+      generation: handle.generation,
+      restarts: slot?.restarts ?? 0,
+      lastExit: slot?.lastExit ?? null,
+      nextStartAt: null,
+      uptimeMs: Math.round(performance.now() - handle.askedAt),
+      rssBytes: figures?.rssBytes ?? null,
+      cpuPercent: figures?.cpuPercent ?? null,
+      eventLoopDelayMs: report?.eventLoopDelayMs ?? null,
+      clients: report?.clients ?? [],
+    }
+  }
+}
+
+const waitingRow = (slot: Slot): WorkerStatus => ({
+  slot: slot.index,
+  id: 0,
+  pid: null,
+  state: 'waiting',
+  generation: slot.generation,
+  restarts: slot.restarts,
+  lastExit: slot.lastExit,
+  nextStartAt:
+    slot.nextStartAt === null ? null : Math.round(Date.now() + slot.nextStartAt - performance.now()),
+  uptimeMs: 0,
+  rssBytes: null,
+  cpuPercent: null,
+  eventLoopDelayMs: null,
+  clients: [],
+})

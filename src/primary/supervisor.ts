@@ -1,0 +1,356 @@
+// The primary's shell: one queue of commands in front of the core, and the carrying out of its effects.
+// What is decided, and why, stands in src/primary/supervisor-core.ts; nothing is decided here.
+
+import { EventEmitter } from 'node:events'
+import { realpathSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { inForkWindow } from '../fork/fork-window.js'
+import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
+import type { Output } from '../observe/output.js'
+import { monotonicNow } from '../shared/clock.js'
+import { messageOf } from '../shared/errors.js'
+import type { OperationResult, Progress } from '../shared/progress.js'
+import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
+import type { Settings } from '../shared/settings.js'
+import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
+import type { Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
+import type { Controllable } from './controllable.js'
+import { describeProgress } from './describe-progress.js'
+import { createReloadRounds, type ReloadRounds } from './reload-rounds.js'
+import { StatusReader } from './status-reader.js'
+import { SupervisorCore } from './supervisor-core.js'
+import { WorkerProcess } from './worker-process.js'
+
+export interface SupervisorOptions {
+  settings: Settings
+  /** Finds out what script and configuration name now; called for each rolling restart. */
+  resolve: () => Promise<Settings>
+  output: Output
+  logs: LogBuffer
+  /** Told after each change of state or workers, so that a record of the run can be kept. */
+  onRunChanged: (run: { state: SupervisorState; pids: number[]; goneBy: number | null }) => void
+}
+
+interface SupervisorEvents {
+  progress: [Progress]
+  stateChanged: [SupervisorState]
+}
+
+export class Supervisor extends EventEmitter<SupervisorEvents> implements Controllable {
+  /** Settles when all workers were ready for the first time; null if the supervisor stopped before. */
+  readonly started: Promise<true | null>
+  /** Settles when no worker is left. */
+  readonly ended: Promise<OperationResult>
+  readonly logs: LogBuffer
+  readonly #core: SupervisorCore
+  readonly #output: Output
+  readonly #resolve: () => Promise<Settings>
+  readonly #onRunChanged: SupervisorOptions['onRunChanged']
+  readonly #queue: Command[] = []
+  #isDeciding = false
+  readonly #processes = new Map<number, WorkerProcess>()
+  readonly #settings = new Map<number, Settings>()
+  /** By generation, for people: what runs is where its symlinks led when the generation began. */
+  readonly #scriptsAsGiven = new Map<number, string>()
+  readonly #timers = new Map<TimerKey, NodeJS.Timeout>()
+  #forkOrders: ForkOrder[] = []
+  #isForking = false
+  readonly #cancelledForks = new Set<number>()
+  readonly #reloads: ReloadRounds = createReloadRounds()
+  readonly #status: StatusReader
+  #goneBy: number | null = null
+  #tellStarted: (value: true | null) => void = () => {}
+  #tellEnded: (result: OperationResult) => void = () => {}
+
+  constructor({ settings, resolve, output, logs, onRunChanged }: SupervisorOptions) {
+    super()
+    this.logs = logs
+    this.#output = output
+    this.#resolve = resolve
+    this.#onRunChanged = onRunChanged
+    this.#scriptsAsGiven.set(1, settings.script)
+    this.#settings.set(1, pinned(settings))
+    this.#core = new SupervisorCore({
+      release: releaseOf(settings, 1),
+      startConcurrency: Math.max(2, availableParallelism()),
+      random: Math.random,
+    })
+    this.#status = new StatusReader({
+      core: this.#core,
+      name: settings.name,
+      script: () => this.#scriptsAsGiven.get(this.#core.generation) ?? settings.script,
+      tell: (id, message) => this.#processes.get(id)?.tell(message),
+    })
+    this.started = new Promise((resolve) => {
+      this.#tellStarted = resolve
+    })
+    this.ended = new Promise((resolve) => {
+      this.#tellEnded = resolve
+    })
+  }
+
+  start(): void {
+    this.#enqueue({ type: 'start' })
+  }
+
+  get state(): SupervisorState {
+    return this.#core.state
+  }
+
+  status(): Promise<SupervisorStatus> {
+    return this.#status.read()
+  }
+
+  reload(onProgress?: (progress: Progress) => void): Promise<OperationResult> {
+    const result = this.#reloads.join(onProgress)
+    this.#enqueue({ type: 'reload' })
+    return result
+  }
+
+  async stop(
+    { now = false, reason = 'stop' }: { now?: boolean; reason?: string } = {},
+    onProgress?: (progress: Progress) => void,
+  ): Promise<OperationResult> {
+    if (onProgress !== undefined) this.on('progress', onProgress)
+    this.#enqueue({ type: 'stop', reason, urgent: now })
+    const result = await this.ended
+    if (onProgress !== undefined) this.off('progress', onProgress)
+    return result
+  }
+
+  log(level: NonNullable<LogLine['level']>, text: string): void {
+    const stream = level === 'warn' || level === 'error' ? 'stderr' : 'stdout'
+    this.#output.write({ at: Date.now(), source: 'supervisor', stream, level, text })
+  }
+
+  /** Commands that come while one is decided wait for their turn: decisions never nest. */
+  #enqueue(command: Command): void {
+    this.#queue.push(command)
+    if (this.#isDeciding) return
+    this.#isDeciding = true
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const effect of this.#core.handle(next, monotonicNow())) this.#carryOut(effect)
+      }
+    } finally {
+      this.#isDeciding = false
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'fork':
+        return this.#fork(effect.order)
+      case 'cancelFork':
+        this.#cancelledForks.add(effect.id)
+        return
+      case 'send':
+        return this.#processes.get(effect.id)?.tell(effect.message)
+      case 'kill':
+        return this.#processes.get(effect.id)?.signal(effect.signal)
+      case 'setTimer':
+        return this.#setTimer(effect.key, effect.ms)
+      case 'clearTimer':
+        return this.#clearTimer(effect.key)
+      case 'progress':
+        return this.#progress(effect.progress)
+      case 'stateChanged':
+        this.emit('stateChanged', effect.state)
+        return this.#runChanged()
+      case 'started':
+        return this.#tellStarted(true)
+      case 'resolveRelease':
+        void this.#resolveRelease(effect.generation)
+        return
+      case 'reloadBegun':
+        return this.#reloads.begin()
+      case 'reloadEnded':
+        return this.#reloads.end(effect.result)
+      case 'ended':
+        return this.#end(effect.result)
+    }
+  }
+
+  #progress(progress: Progress): void {
+    if (progress.event === 'stopping') this.#goneBy = Date.now() + progress.budget
+    const { level, text } = describeProgress(progress)
+    this.log(level, text)
+    this.#reloads.tell(progress)
+    this.emit('progress', progress)
+  }
+
+  #setTimer(key: TimerKey, ms: number): void {
+    this.#clearTimer(key)
+    this.#timers.set(
+      key,
+      setTimeout(() => {
+        this.#timers.delete(key)
+        this.#enqueue({ type: 'timer', key })
+      }, ms),
+    )
+  }
+
+  #clearTimer(key: TimerKey): void {
+    clearTimeout(this.#timers.get(key))
+    this.#timers.delete(key)
+  }
+
+  async #resolveRelease(generation: number): Promise<void> {
+    try {
+      const settings = await this.#resolve()
+      this.#forgetUnusedGenerations()
+      this.#settings.set(generation, pinned(settings))
+      this.#scriptsAsGiven.set(generation, settings.script)
+      this.#enqueue({ type: 'releaseResolved', release: releaseOf(settings, generation) })
+    } catch (error) {
+      this.#enqueue({ type: 'releaseRejected', message: messageOf(error) })
+    }
+  }
+
+  #forgetUnusedGenerations(): void {
+    const { pool, generation } = this.#core
+    const inUse = new Set([generation, ...[...pool.live, ...pool.slots].map((user) => user.generation)])
+    for (const old of this.#settings.keys()) {
+      if (inUse.has(old)) continue
+      this.#settings.delete(old)
+      this.#scriptsAsGiven.delete(old)
+    }
+  }
+
+  // --- Forking --------------------------------------------------------------------------------------------------
+
+  /** Orders of one tick, and those that come while a window is open, share a window. */
+  #fork(order: ForkOrder): void {
+    this.#forkOrders.push(order)
+    if (this.#isForking) return
+    this.#isForking = true
+    setImmediate(() => void this.#forkAll())
+  }
+
+  async #forkAll(): Promise<void> {
+    while (this.#forkOrders.length > 0) {
+      const orders = this.#forkOrders.splice(0)
+      const settings = this.#settingsOf(orders[0])
+      const window = {
+        timeout: settings.forkWindowTimeout,
+        beforeFork: settings.beforeFork,
+        afterFork: settings.afterFork,
+        warn: (text: string) => this.log('warn', text),
+      }
+      const occasion = { slots: orders.map(({ slot }) => slot), reason: this.#core.state }
+      if (orders.every(({ id }) => this.#cancelledForks.has(id))) this.#forkEach(orders)
+      else await inForkWindow(occasion, window, () => this.#forkEach(orders))
+    }
+    this.#isForking = false
+  }
+
+  #forkEach(orders: readonly ForkOrder[]): void {
+    for (const order of orders) {
+      if (this.#cancelledForks.delete(order.id)) this.#exited(order.id, { code: null, signal: null })
+      else this.#forkOne(order)
+    }
+  }
+
+  #forkOne(order: ForkOrder): void {
+    const { id, slot, generation } = order
+    try {
+      const worker = new WorkerProcess(order, this.#settingsOf(order), {
+        message: (message) => this.#workerSaid(id, message),
+        saidReady: () => {
+          if (this.#settingsOf(order).readiness !== 'listening') {
+            this.#enqueue({ type: 'workerReady', id, by: "process.send('ready')" })
+          }
+        },
+        misbehaved: (reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
+        exited: (end) => this.#exited(id, end),
+        output: (stream, text) =>
+          this.#output.write({
+            at: Date.now(),
+            source: 'worker',
+            stream,
+            slot,
+            pid: worker.pid,
+            generation,
+            text,
+          }),
+      })
+      if (worker.pid === 0) return // its 'error' follows, and says why
+      this.#processes.set(id, worker)
+      this.#runChanged()
+      this.#enqueue({ type: 'spawned', id, pid: worker.pid })
+    } catch (error) {
+      this.#exited(id, { code: null, signal: null, failure: messageOf(error) })
+    }
+  }
+
+  #settingsOf(order: ForkOrder | undefined): Settings {
+    const settings = this.#settings.get(order?.generation ?? this.#core.generation)
+    if (settings === undefined) throw new Error(`no settings are kept for generation ${order?.generation}`)
+    return settings
+  }
+
+  // --- Workers --------------------------------------------------------------------------------------------------
+
+  #workerSaid(id: number, message: WorkerMessage): void {
+    switch (message.type) {
+      case 'hello':
+        return
+      case 'ready':
+        return this.#enqueue({ type: 'workerReady', id, by: message.by })
+      case 'listening':
+        return this.#enqueue({ type: 'workerListening', id, address: message.address })
+      case 'signalled':
+        return this.#enqueue({ type: 'workerSignalled', id, signal: message.signal })
+      case 'drained':
+        return this.#enqueue({ type: 'workerDrained', id, forced: message.forced })
+      case 'fault':
+        return this.#enqueue({ type: 'workerFault', id, text: message.text })
+      case 'report':
+        return this.#status.reported(id, message.id, message.report)
+      case 'askBarrier':
+        return this.#answerBarrier(id, { type: 'barrier', id: message.id })
+    }
+  }
+
+  /** On the channel that hands sockets over, so that the answer comes after every socket handed over before. */
+  #answerBarrier(id: number, message: PrimaryMessage): void {
+    this.#processes.get(id)?.tell(message)
+  }
+
+  #exited(id: number, end: Extract<Command, { type: 'workerExited' }>['end']): void {
+    this.#processes.delete(id)
+    this.#cancelledForks.delete(id)
+    this.#status.forget(id)
+    this.#enqueue({ type: 'workerExited', id, end })
+    this.#runChanged()
+  }
+
+  #runChanged(): void {
+    const pids = [...this.#processes.values()].map(({ pid }) => pid)
+    this.#onRunChanged({ state: this.#core.state, pids, goneBy: this.#goneBy })
+  }
+
+  #end(result: OperationResult): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#timers.clear()
+    this.#reloads.endAll(result)
+    this.#status.end()
+    this.#tellStarted(null)
+    this.#tellEnded(result)
+  }
+}
+
+const releaseOf = (settings: Settings, generation: number): Release => {
+  const { workers, maxSurge, readyTimeout, minUptime, stopTimeout } = settings
+  return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout }
+}
+
+/**
+ * A generation is one release: symlinks are followed once, when it begins, so that a crash replacement and a rollback
+ * run the code that the other workers run, wherever the link points by then.
+ */
+const pinned = (settings: Settings): Settings => ({
+  ...settings,
+  script: realpathSync(settings.script),
+  cwd: realpathSync(settings.cwd),
+})

@@ -1,0 +1,106 @@
+// The environment of a worker: the primary's, less what belongs to the service manager above us, plus our own.
+
+import type { Settings } from '../shared/settings.js'
+import { STARTUP_VARIABLE, type WorkerStartup } from '../shared/worker-environment.js'
+import type { ForkOrder } from './commands.js'
+
+/**
+ * Variables by which a process takes itself for the child of pm2 or systemd. pm2 copies every scalar of its record
+ * into the environment; a worker that saw them would report to pm2's daemon as if it were the app that pm2 started.
+ */
+const PM2_VARIABLES = [
+  'pm_id',
+  'pm_cwd',
+  'pm_exec_path',
+  'pm_err_log_path',
+  'pm_out_log_path',
+  'pm_log_path',
+  'pm_pid_path',
+  'pm_uptime',
+  'PM2_HOME',
+  'PM2_USAGE',
+  'PM2_INTERACTOR_PROCESSING',
+  'PM2_JSON_PROCESSING',
+  'PM2_PROGRAMMATIC',
+  'PM2_DISCRETE_MODE',
+  'NODE_APP_INSTANCE',
+  'exec_mode',
+  'exec_interpreter',
+  'instances',
+  'instance_var',
+  'unique_id',
+  'unstable_restarts',
+  'restart_time',
+  'created_at',
+  'axm_actions',
+  'axm_dynamic',
+  'axm_monitor',
+  'axm_options',
+  'vizion',
+  'vizion_running',
+  'pmx',
+  'treekill',
+  'kill_timeout',
+  'kill_retry_time',
+  'listen_timeout',
+  'wait_ready',
+  'shutdown_with_message',
+  'stop_exit_codes',
+  'autorestart',
+  'autostart',
+  'automation',
+  'merge_logs',
+  'min_uptime',
+  'max_restarts',
+  'exp_backoff_restart_delay',
+  'prev_restart_delay',
+  'restart_delay',
+  'windowsHide',
+  'watch',
+  'node_args',
+  'node_version',
+  'namespace',
+  'filter_env',
+  'km_link',
+  'username',
+  'status',
+  'name',
+  'version',
+  'args',
+] as const
+
+const SERVICE_VARIABLES = [
+  'NOTIFY_SOCKET',
+  'WATCHDOG_USEC',
+  'WATCHDOG_PID',
+  'LISTEN_FDS',
+  'LISTEN_PID',
+  'LISTEN_FDNAMES',
+]
+
+/** For `cluster.fork`, which lays it over the primary's environment; `undefined` takes a variable out. */
+export const workerEnvironment = (
+  { slot, generation }: ForkOrder,
+  settings: Settings,
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<string, string | undefined> => {
+  const startup: WorkerStartup = {
+    slot,
+    generation,
+    workers: settings.workers,
+    supervisor: settings.name,
+    readiness: settings.readiness,
+  }
+  const foreign =
+    environment.pm_id === undefined ? SERVICE_VARIABLES : [...SERVICE_VARIABLES, ...PM2_VARIABLES]
+  return {
+    ...Object.fromEntries(foreign.map((variable) => [variable, undefined])),
+    ...settings.env,
+    SUPERVISOR_NAME: settings.name,
+    SUPERVISOR_SLOT: String(slot),
+    SUPERVISOR_WORKERS: String(settings.workers),
+    SUPERVISOR_GENERATION: String(generation),
+    NODE_APP_INSTANCE: String(slot),
+    [STARTUP_VARIABLE]: JSON.stringify(startup),
+  }
+}

@@ -1,0 +1,90 @@
+// One worker process as the primary acts on it: fork, tell, signal, listen, read its output.
+// What is known about it is src/primary/worker-handle.ts; nothing is decided here, everything becomes a command.
+
+import cluster, { type Worker } from 'node:cluster'
+import { LineSplitter } from '../observe/line-splitter.js'
+import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
+import type { Settings } from '../shared/settings.js'
+import type { ForkOrder } from './commands.js'
+import { guardIpc } from './guard-ipc.js'
+import { workerEnvironment } from './worker-environment.js'
+import type { ProcessEnd } from './worker-handle.js'
+
+export interface WorkerListener {
+  message(message: WorkerMessage): void
+  /** `process.send('ready')` of the application, as pm2 knows it. */
+  saidReady(): void
+  misbehaved(reason: string): void
+  exited(end: ProcessEnd): void
+  output(stream: 'stdout' | 'stderr', text: string): void
+}
+
+const PRELOAD = new URL('../worker/preload.js', import.meta.url).href
+
+export class WorkerProcess {
+  readonly pid: number
+  readonly #worker: Worker
+
+  /** Forks. Throws what the kernel answers when it has no process left to give. */
+  constructor(order: ForkOrder, settings: Settings, listener: WorkerListener) {
+    cluster.schedulingPolicy = cluster.SCHED_RR
+    cluster.setupPrimary({
+      exec: settings.script,
+      args: settings.args,
+      // Not the primary's own execArgv: what the supervisor was started with (--inspect!) is not the workers'.
+      execArgv: [...inspectorOff(), '--import', PRELOAD, ...settings.nodeArgs],
+      cwd: settings.cwd,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      serialization: 'json',
+    })
+    this.#worker = cluster.fork(workerEnvironment(order, settings))
+    const child = this.#worker.process
+    // Without these listeners a send to a dying worker, or a failed fork, would end the primary.
+    let failure: string | undefined
+    let hasEnded = false
+    const end = (code: number | null, signal: string | null): void => {
+      if (hasEnded) return
+      hasEnded = true
+      listener.exited(
+        failure !== undefined && child.pid === undefined ? { code, signal, failure } : { code, signal },
+      )
+    }
+    this.#worker.on('error', (error) => {
+      failure ??= error.message
+      if (child.pid === undefined) end(null, null)
+    })
+    child.on('exit', end)
+    guardIpc(child, (reason) => listener.misbehaved(reason))
+    child.on('internalMessage', (raw: unknown) => {
+      const message = workerMessageIn(raw)
+      if (message === 'malformed') listener.misbehaved('sent a malformed message')
+      else if (message !== undefined) listener.message(message)
+    })
+    this.#worker.on('message', (message: unknown) => {
+      if (message === 'ready') listener.saidReady()
+    })
+    for (const name of ['stdout', 'stderr'] as const) {
+      const lines = new LineSplitter((text) => listener.output(name, text))
+      const stream = child[name]
+      stream?.on('data', (chunk: Buffer) => lines.push(chunk))
+      stream?.on('end', () => lines.end())
+      stream?.on('error', () => {})
+    }
+    this.pid = child.pid ?? 0
+  }
+
+  /** Never throws; a worker that is gone is not told anything. */
+  tell(message: PrimaryMessage): void {
+    if (!this.#worker.process.connected) return
+    this.#worker.process.send(toFrame(message), () => {})
+  }
+
+  /** Of the process itself: `worker.kill()` of node:cluster disconnects and may wait for ever. */
+  signal(signal: NodeJS.Signals): void {
+    this.#worker.process.kill(signal)
+  }
+}
+
+/** In production SIGUSR1 must open no inspector; before the runtime is loaded only this flag can prevent it. */
+const inspectorOff = (): string[] =>
+  process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : []
