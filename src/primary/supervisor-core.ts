@@ -117,7 +117,7 @@ export class SupervisorCore {
         handle.fault = command.text
         return
       case 'workerMisbehaved':
-        return this.#replace(handle, command.reason)
+        return this.#misbehaved(handle, command.reason)
       case 'workerExited':
         return this.#exited(handle, command.end)
     }
@@ -177,7 +177,7 @@ export class SupervisorCore {
     this.#fail(handle, `was not ready within ${limit}: ${waited}`)
   }
 
-  /** Something is wrong with it before it ever served: it goes, and the slot deals with it as with a crash. */
+  /** Something is wrong with it before it has taken over: it goes, and the slot deals with it as with a crash. */
   #fail(handle: WorkerHandle, reason: string): void {
     handle.dropReason = reason
     this.#retire(handle)
@@ -190,14 +190,30 @@ export class SupervisorCore {
     this.#emit({ type: 'setTimer', key: `signalled:${handle.id}`, ms: GROUP_SIGNAL_GRACE })
   }
 
-  /** Its replacement is started first; where that cannot be, it goes now. */
-  #replace(handle: WorkerHandle, reason: string): void {
-    if (!handle.isServing) return
+  /** A serving worker is not fit to go on: it is replaced start first, and as often as if it had crashed. */
+  #misbehaved(handle: WorkerHandle, reason: string): void {
+    if (!handle.isServing || handle.mustGo) return
     handle.dropReason ??= reason
-    if (handle.state === 'starting') return this.#fail(handle, reason)
-    handle.mustGo = true
     const slot = this.pool.slot(handle.slot)
-    if (slot?.serving !== handle || this.#rolling?.isUnderWay(slot.index)) return this.#retire(handle)
+    if (
+      handle.state === 'starting' ||
+      slot?.replacement === handle ||
+      this.#rolling?.isOnProbation(handle.id)
+    ) {
+      return this.#fail(handle, reason)
+    }
+    this.#replaceFirst(handle)
+    if (slot !== undefined)
+      this.#restartLater(slot, slot.policy.delayAfterCrash(this.#now, null, this.#random), reason)
+  }
+
+  /** Its replacement is started first; where one is under way already, it goes now. */
+  #replaceFirst(handle: WorkerHandle): void {
+    if (!handle.isServing) return
+    const slot = this.pool.slot(handle.slot)
+    if (slot?.replacement === handle) return this.#fail(handle, 'got a stop signal of its own')
+    handle.mustGo = true
+    if (slot?.serving !== handle || this.#rolling?.isUnderWay(slot.index)) this.#retire(handle)
   }
 
   #exited(handle: WorkerHandle, end: ProcessEnd): void {
@@ -227,8 +243,10 @@ export class SupervisorCore {
         },
       })
     }
-    if (wasLeaving) this.#vacate(handle)
-    else this.#lost(handle, reason, end)
+    if (wasLeaving) {
+      this.#vacate(handle)
+      this.#rolling?.probationPassed(handle.id)
+    } else this.#lost(handle, reason, end)
   }
 
   #describeLeave(handle: WorkerHandle, end: ProcessEnd): string {
@@ -300,7 +318,8 @@ export class SupervisorCore {
       if (this.#rolling?.isUnderWay(slot.index) || slot.replacement !== null) continue
       const isEmpty = slot.serving === null && slot.nextStartAt === null
       const isNewSlot = this.#rolling !== null && slot.index >= this.#rolling.previous.workers
-      const needsReplacement = slot.serving?.mustGo === true && slot.serving.state === 'ready'
+      const needsReplacement =
+        slot.serving?.mustGo === true && slot.serving.state === 'ready' && slot.nextStartAt === null
       if ((!isEmpty || isNewSlot) && !needsReplacement) continue
       if (isEmpty && this.pool.startingCount >= this.#startConcurrency) continue
       if (!this.#operations.mayFork()) return
@@ -511,7 +530,7 @@ export class SupervisorCore {
     if (handle === undefined) return
     if (kind === 'ready' && handle.state === 'starting') this.#notReady(handle)
     if (kind === 'probation') this.#probationPassed(handle)
-    if (kind === 'signalled') this.#replace(handle, 'got a stop signal of its own')
+    if (kind === 'signalled') this.#replaceFirst(handle)
     if (kind === 'terminate' && handle.isLeaving) this.#operations.terminate(handle)
     if (kind === 'kill' && handle.isLeaving) this.#operations.kill(handle)
   }

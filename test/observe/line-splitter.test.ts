@@ -1,0 +1,28 @@
+import t from 'tap'
+import { LineSplitter, MAX_LINE } from '../../src/observe/line-splitter.js'
+
+const split = (...chunks: (string | Buffer)[]): string[] => {
+  const lines: string[] = []
+  const splitter = new LineSplitter((line) => lines.push(line))
+  for (const chunk of chunks) splitter.push(Buffer.from(chunk))
+  splitter.end()
+  return lines
+}
+
+t.test('lines come whole however the bytes are cut', async (t) => {
+  const text = 'one\ntwo\r\n\nthree é'
+  const bytes = Buffer.from(text)
+  t.same(split(text), ['one', 'two', '', 'three é'])
+  t.same(split(...Array.from(bytes, (_, i) => bytes.subarray(i, i + 1))), ['one', 'two', '', 'three é'])
+})
+
+t.test('a line without an end is handed out in pieces', async (t) => {
+  t.same(
+    split('x'.repeat(MAX_LINE * 2 + 5)).map((line) => line.length),
+    [MAX_LINE, MAX_LINE, 5],
+  )
+  t.same(
+    split(`${'x'.repeat(MAX_LINE + 1)}\nrest`).map((line) => line.length),
+    [MAX_LINE, 1, 4],
+  )
+})

@@ -1,0 +1,364 @@
+// The primary's decisions, in a world of fake processes and a fake clock.
+
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  CoreWorld,
+  DIES_AFTER_READY,
+  GOOD,
+  NEVER_DRAINS,
+  NEVER_READY,
+  release,
+  THROWS_AT_BOOT,
+} from './core-world.js'
+
+const started = (workers = 2): CoreWorld => {
+  const world = new CoreWorld(release(1, { workers }))
+  world.command({ type: 'start' })
+  return world.pass(2_000)
+}
+
+t.test('start brings every slot up and says so once all are ready', async (t) => {
+  const world = started(3)
+  t.ok(world.isStarted)
+  t.same(world.serving, ['0:1', '1:1', '2:1'])
+  t.equal(world.core.state, 'running')
+})
+
+t.test('start is not complete while one worker is not ready', async (t) => {
+  const world = new CoreWorld(release(1))
+  world.behaviour = (_, slot) => (slot === 1 ? NEVER_READY : GOOD)
+  world.command({ type: 'start' })
+  world.pass(4_000)
+  t.notOk(world.isStarted)
+  t.same(world.serving, ['0:1'])
+})
+
+t.test('a rolling restart replaces every worker and ends when the old ones are gone', async (t) => {
+  const world = started(4)
+  world.command({ type: 'reload' })
+  world.pass(10_000)
+  t.same(world.serving, ['0:2', '1:2', '2:2', '3:2'])
+  t.match(world.results.reloads, [{ ok: true, exitCode: 0, generation: 2 }])
+  t.equal(world.processes.size, 4)
+  t.equal(world.core.state, 'running')
+})
+
+t.test('an old worker is told to drain only after its replacement is ready', async (t) => {
+  const world = started(3)
+  world.command({ type: 'reload' })
+  world.pass(10_000)
+  for (const slot of [0, 1, 2]) {
+    const of = (event: string, generation: number): number =>
+      world.progress.findIndex(
+        (entry) =>
+          entry.event === event &&
+          'slot' in entry &&
+          entry.slot === slot &&
+          'generation' in entry &&
+          entry.generation === generation,
+      )
+    t.ok(of('workerReady', 2) >= 0 && of('workerReady', 2) < of('workerDraining', 1), `slot ${slot}`)
+  }
+})
+
+t.test('the canary goes alone until it has lived minUptime, its predecessor still serving', async (t) => {
+  const world = started(3)
+  world.command({ type: 'reload' })
+  world.pass(600)
+  t.same([...world.processes.values()].map(({ slot, generation }) => `${slot}:${generation}`).sort(), [
+    '0:1',
+    '0:2',
+    '1:1',
+    '2:1',
+  ])
+  t.same(world.serving, ['0:1', '1:1', '2:1'])
+})
+
+t.test('at most maxSurge replacements are starting at once', async (t) => {
+  const world = new CoreWorld(release(1, { workers: 6, maxSurge: 2 }))
+  world.command({ type: 'start' })
+  world.pass(2_000)
+  world.command({ type: 'reload' })
+  let most = 0
+  for (let step = 0; step < 600; step++) {
+    world.pass(10)
+    most = Math.max(most, world.core.pool.startingCount)
+  }
+  t.equal(most, 2)
+  t.match(world.results.reloads, [{ ok: true }])
+})
+
+for (const [name, behaviour, reason] of [
+  ['is never ready', NEVER_READY, /was not ready within 5s/],
+  ['throws at boot', THROWS_AT_BOOT, /exited with code 1 before it was ready/],
+  ['dies after it was ready', DIES_AFTER_READY, /exited with code 1 0\.40 s after it was ready/],
+] as const) {
+  t.test(`a release that ${name} is rolled back and the old workers stay`, async (t) => {
+    const world = started(3)
+    const before = [...world.processes.keys()]
+    world.behaviour = (generation) => (generation === 2 ? behaviour : GOOD)
+    world.command({ type: 'reload' })
+    world.pass(20_000)
+    t.match(world.results.reloads, [
+      { ok: false, exitCode: 5, generation: 1, failures: [{ slot: 0, reason }] },
+    ])
+    t.same([...world.processes.keys()], before, 'the very same processes')
+    t.equal(world.core.state, 'running')
+    world.command({ type: 'reload' })
+    world.pass(20_000)
+    t.match(world.results.reloads[1], { ok: true, generation: 3 })
+    t.same(world.serving, ['0:3', '1:3', '2:3'])
+  })
+}
+
+t.test(
+  'a release that fails only in a later slot goes back in the slots that were done, start first',
+  async (t) => {
+    const world = started(3)
+    world.behaviour = (generation, slot) => (generation === 2 && slot === 2 ? THROWS_AT_BOOT : GOOD)
+    world.command({ type: 'reload' })
+    let fewest = 3
+    for (let step = 0; step < 1_000; step++) {
+      world.pass(10)
+      fewest = Math.min(fewest, world.serving.length)
+    }
+    t.match(world.results.reloads, [{ ok: false, exitCode: 5, failures: [{ slot: 2 }] }])
+    t.same(world.serving, ['0:1', '1:1', '2:1'])
+    t.equal(fewest, 3, 'never fewer than three serve')
+  },
+)
+
+t.test('a later worker that dies within minUptime turns the restart back', async (t) => {
+  const world = started(3)
+  world.behaviour = (generation, slot) => (generation === 2 && slot === 1 ? DIES_AFTER_READY : GOOD)
+  world.command({ type: 'reload' })
+  world.pass(20_000)
+  t.match(world.results.reloads, [
+    { ok: false, exitCode: 5, failures: [{ slot: 1, reason: /after it was ready/ }] },
+  ])
+  t.same(world.serving, ['0:1', '1:1', '2:1'])
+})
+
+t.test('a release that is refused touches nothing', async (t) => {
+  const world = started()
+  const before = [...world.processes.keys()]
+  world.nextRelease = () => 'app.js:3: Unexpected token'
+  world.command({ type: 'reload' })
+  world.pass(5_000)
+  t.match(world.results.reloads, [{ ok: false, exitCode: 5, message: /app\.js:3.*nothing was touched/ }])
+  t.same([...world.processes.keys()], before)
+})
+
+t.test('reloads during a reload are coalesced into one more', async (t) => {
+  const world = started()
+  for (let i = 0; i < 5; i++) {
+    world.command({ type: 'reload' })
+    world.pass(100)
+  }
+  world.pass(20_000)
+  t.equal(world.results.reloads.length, 2)
+  t.same(world.serving, ['0:3', '1:3'])
+})
+
+t.test('a release with more workers adds slots, one with fewer takes them away', async (t) => {
+  const world = started(2)
+  world.nextRelease = (generation) => release(generation, { workers: 4 })
+  world.command({ type: 'reload' })
+  world.pass(10_000)
+  t.same(world.serving, ['0:2', '1:2', '2:2', '3:2'])
+  world.nextRelease = (generation) => release(generation, { workers: 1 })
+  world.command({ type: 'reload' })
+  world.pass(10_000)
+  t.same(world.serving, ['0:3'])
+  t.equal(world.processes.size, 1)
+})
+
+t.test('slots that only a failed release had are taken away again', async (t) => {
+  const world = started(2)
+  world.nextRelease = (generation) => release(generation, { workers: 4 })
+  world.behaviour = (generation, slot) => (generation === 2 && slot === 3 ? THROWS_AT_BOOT : GOOD)
+  world.command({ type: 'reload' })
+  world.pass(20_000)
+  t.match(world.results.reloads, [{ ok: false, exitCode: 5 }])
+  t.same(world.serving, ['0:1', '1:1'])
+  t.equal(world.processes.size, 2)
+})
+
+t.test('stop during a reload wins and leaves nothing', async (t) => {
+  const world = started(3)
+  world.command({ type: 'reload' })
+  world.pass(500)
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+  world.pass(5_000)
+  t.match(world.results.reloads, [{ ok: false, exitCode: 5, message: /stopping/ }])
+  t.match(world.results.ended, { ok: true, exitCode: 0 })
+  t.equal(world.processes.size, 0)
+})
+
+t.test('stop during the start leaves nothing, forks under way included', async (t) => {
+  for (const moment of [0, 1, 2, 50, 101]) {
+    const world = new CoreWorld(release(1, { workers: 5 }))
+    world.command({ type: 'start' })
+    world.pass(moment)
+    world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+    world.pass(10_000)
+    t.match(world.results.ended, { ok: true, exitCode: 0 }, `stopped at ${moment} ms`)
+    t.equal(world.processes.size, 0)
+  }
+})
+
+t.test('a worker that never drains is killed at the end of the budget, and the stop says so', async (t) => {
+  const world = started()
+  world.processes.forEach((process) => {
+    process.behaviour = NEVER_DRAINS
+  })
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+  world.pass(2_990)
+  t.equal(world.processes.size, 2)
+  world.pass(20)
+  t.equal(world.processes.size, 0)
+  t.match(world.results.ended, { ok: false, exitCode: 1, message: /2 workers had to be killed/ })
+})
+
+t.test('a second stop makes the workers leave at once', async (t) => {
+  const world = started()
+  world.processes.forEach((process) => {
+    process.behaviour = NEVER_DRAINS
+  })
+  world.command({ type: 'stop', reason: 'SIGINT', urgent: false })
+  world.pass(100)
+  world.command({ type: 'stop', reason: 'SIGINT', urgent: true })
+  world.pass(20)
+  t.equal(world.processes.size, 0)
+  t.same(world.sent.filter(({ message }) => message.type === 'leave').length, 2)
+})
+
+t.test('a crashed worker is replaced at once, a loop of crashes later and later', async (t) => {
+  const world = started()
+  const [victim] = world.processes.keys()
+  world.kill(victim ?? 0)
+  world.pass(150)
+  t.same(world.serving, ['0:1', '1:1'])
+  world.behaviour = (_, slot) => (slot === 0 ? THROWS_AT_BOOT : GOOD)
+  const [next] = [...world.processes.values()].filter(({ slot }) => slot === 0)
+  world.kill(next?.id ?? 0)
+  const forksBefore = world.forks
+  world.pass(60_000)
+  const perMinute = world.forks - forksBefore
+  t.ok(perMinute < 15, `${perMinute} forks in a minute of crashing`)
+  t.same(world.serving, ['1:1'], 'the other slot is untouched')
+})
+
+t.test(
+  'a worker killed by a stop signal is not replaced before a group signal has had time to arrive',
+  async (t) => {
+    const world = started()
+    const forks = world.forks
+    const [victim] = world.processes.keys()
+    world.kill(victim ?? 0, 'SIGINT')
+    world.pass(90)
+    t.equal(world.forks, forks)
+    world.command({ type: 'stop', reason: 'SIGINT', urgent: false })
+    world.pass(5_000)
+    t.equal(world.forks, forks)
+    t.match(world.results.ended, { ok: true })
+  },
+)
+
+t.test('a worker that got a stop signal of its own is replaced first and drained then', async (t) => {
+  const world = started()
+  const [victim] = world.processes.keys()
+  world.command({ type: 'workerSignalled', id: victim ?? 0, signal: 'SIGTERM' })
+  world.pass(150)
+  t.equal(world.processes.size, 3, 'its replacement is starting, it still serves')
+  world.pass(500)
+  t.equal(world.processes.size, 2)
+  t.notOk(world.processes.has(victim ?? 0))
+  t.same(world.serving, ['0:1', '1:1'])
+})
+
+t.test('open clients do not make a worker ready whose predecessor listened', async (t) => {
+  const world = started(1)
+  const [old] = world.processes.keys()
+  world.command({ type: 'workerListening', id: old ?? 0, address: ':8080' })
+  world.behaviour = () => NEVER_READY
+  world.command({ type: 'reload' })
+  world.pass(50)
+  const id = Math.max(...world.processes.keys())
+  world.command({ type: 'workerReady', id, by: 'clients' })
+  t.equal(world.core.pool.get(id)?.state, 'starting')
+  world.command({ type: 'workerListening', id, address: ':8080' })
+  t.equal(world.core.pool.get(id)?.state, 'ready')
+})
+
+t.test('the fork gate bounds live workers and forks, whatever asks for them', async (t) => {
+  const world = started(2)
+  world.behaviour = () => NEVER_DRAINS
+  let most = 0
+  for (let round = 0; round < 200; round++) {
+    world.command({ type: 'reload' })
+    world.pass(200)
+    most = Math.max(most, world.processes.size)
+  }
+  t.ok(most <= 3 * 2 + 1, `${most} live at once`)
+})
+
+t.test(
+  'in any order of events no lifecycle is broken, every reload ends, and stop leaves nothing',
+  async (t) => {
+    const behaviours = [GOOD, GOOD, GOOD, NEVER_READY, THROWS_AT_BOOT, DIES_AFTER_READY, NEVER_DRAINS]
+    const event = fc.oneof(
+      fc.record({ do: fc.constant('pass' as const), n: fc.integer({ min: 1, max: 3_000 }) }),
+      fc.record({ do: fc.constant('reload' as const), n: fc.integer({ min: 1, max: 4 }) }),
+      fc.record({ do: fc.constant('kill' as const), n: fc.nat(10) }),
+      fc.record({ do: fc.constant('signal' as const), n: fc.nat(10) }),
+      fc.record({ do: fc.constant('garbage' as const), n: fc.nat(10) }),
+      fc.record({ do: fc.constant('refuse' as const), n: fc.constant(0) }),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(event, { maxLength: 30 }),
+        fc.array(fc.nat(behaviours.length - 1), { minLength: 8, maxLength: 8 }),
+        fc.boolean(),
+        (events, kinds, isUrgent) => {
+          const world = new CoreWorld(release(1))
+          const kindOf = (n: number) => behaviours[kinds[n % kinds.length] ?? 0] ?? GOOD
+          world.behaviour = (generation, slot) => (generation === 1 ? GOOD : kindOf(generation + slot))
+          world.command({ type: 'start' })
+          let asked = 0
+          for (const { do: what, n } of events) {
+            const ids = [...world.processes.keys()]
+            const id = ids[n % Math.max(1, ids.length)] ?? -1
+            if (what === 'pass') world.pass(n)
+            if (what === 'kill') world.kill(id)
+            if (what === 'signal') world.command({ type: 'workerSignalled', id, signal: 'SIGTERM' })
+            if (what === 'garbage') world.command({ type: 'workerMisbehaved', id, reason: 'garbage' })
+            if (what === 'reload') world.nextRelease = (generation) => release(generation, { workers: n })
+            if (what === 'refuse') world.nextRelease = () => 'no'
+            if (what === 'reload' || what === 'refuse') {
+              asked++
+              world.command({ type: 'reload' })
+            }
+            if (world.processes.size > 3 * 4 + 1) throw new Error(`${world.processes.size} processes`)
+          }
+          world.pass(200_000)
+          const { reloads } = world.results
+          if (asked > 0 && reloads.length === 0) throw new Error('a reload never ended')
+          if (world.core.state === 'reloading') throw new Error('still reloading')
+          if (
+            world.core.pool.slots.some(
+              ({ serving, nextStartAt, replacement }) => !serving && nextStartAt === null && !replacement,
+            )
+          )
+            throw new Error('a slot is neither served nor waiting')
+          world.command({ type: 'stop', reason: 'SIGTERM', urgent: isUrgent })
+          world.pass(10_000)
+          if (world.results.ended === null || world.processes.size > 0) throw new Error('stop left something')
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+    t.pass('2,000 schedules')
+  },
+)
