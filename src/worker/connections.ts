@@ -1,0 +1,156 @@
+// All accepted connections of this process, seen through Node's own diagnostics channels and server events: no method
+// of http, https, http2 or net is replaced. What one connection is busy with: connection.ts.
+
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import { type Server, Socket } from 'node:net'
+import { monotonicNow } from '../shared/clock.js'
+import { Connection } from './connection.js'
+
+export interface Traffic {
+  connections: number
+  /** Requests and HTTP/2 streams that wait for their answer. */
+  requests: number
+  /** Upgraded sockets, event streams, connections of plain net servers. */
+  longLived: number
+  /** Connections on which nothing happens. */
+  idle: number
+  /** When a connection or request last began or ended, on the monotonic clock. */
+  lastActivityAt: number
+}
+
+/** On a socket: its {@link Connection}. A property, because http2 hands out its socket only behind a proxy. */
+const CONNECTION = Symbol('forksafe connection')
+
+export class Connections {
+  readonly #open = new Set<Connection>()
+  #lastActivityAt = monotonicNow()
+  #isDraining = false
+  #changed: () => void = () => {}
+
+  constructor() {
+    subscribe('net.server.socket', this.#onSocket)
+    subscribe('http.server.request.start', this.#onRequest)
+  }
+
+  uninstall(): void {
+    unsubscribe('net.server.socket', this.#onSocket)
+    unsubscribe('http.server.request.start', this.#onRequest)
+  }
+
+  /** To be called once for each server before it has connections. */
+  watch(server: Server): void {
+    server.on('secureConnection', (socket: Socket) => {
+      const connection = connectionOf(socket)
+      if (connection === undefined) return
+      connection.socket = socket
+      connection.isShakingHands = false
+    })
+    // At this moment the socket of a session without TLS has not been published yet.
+    server.on('session', (session: ServerHttp2Session) => queueMicrotask(() => this.#onSession(session)))
+  }
+
+  traffic(): Traffic {
+    const traffic: Traffic = {
+      connections: this.#open.size,
+      requests: 0,
+      longLived: 0,
+      idle: 0,
+      lastActivityAt: this.#lastActivityAt,
+    }
+    for (const connection of this.#open) {
+      const { requests, longLived } = connection.work()
+      traffic.requests += requests
+      traffic.longLived += longLived
+      if (requests + longLived === 0 && !connection.isEnded) traffic.idle++
+    }
+    return traffic
+  }
+
+  /** From now on each answer is the last of its connection; `changed` is called whenever the traffic has changed. */
+  announceEnd(changed: () => void): void {
+    this.#isDraining = true
+    this.#changed = changed
+    for (const connection of this.#open) connection.announceEnd()
+  }
+
+  endIdle(): void {
+    for (const connection of this.#open) {
+      const { requests, longLived } = connection.work()
+      if (requests + longLived === 0 || connection.session) connection.end()
+    }
+  }
+
+  /** Ends everything that is left and returns what that cut off. */
+  endByForce(): { requests: number; upgraded: number } {
+    const { requests, longLived } = this.traffic()
+    for (const connection of this.#open) connection.endByForce()
+    return { requests, upgraded: longLived }
+  }
+
+  readonly #onSocket = (message: unknown): void => {
+    const socket = propertyOf(message, 'socket')
+    if (socket instanceof Socket) this.#connected(socket)
+  }
+
+  readonly #onRequest = (message: unknown): void => {
+    const socket = propertyOf(message, 'socket')
+    const response = propertyOf(message, 'response')
+    if (!(socket instanceof Socket) || !isServerResponse(response)) return
+    const connection = connectionOf(socket) ?? this.#connected(socket)
+    connection.responses.add(response)
+    this.#active()
+    if (this.#isDraining) response.shouldKeepAlive = false
+    response.once('close', () => {
+      connection.responses.delete(response)
+      this.#active()
+    })
+  }
+
+  #onSession(session: ServerHttp2Session): void {
+    const connection = session.destroyed ? undefined : connectionOf(session.socket)
+    if (connection === undefined) return
+    connection.session = session
+    session.on('stream', (stream: ServerHttp2Stream) => {
+      connection.streams.add(stream)
+      this.#active()
+      stream.once('close', () => {
+        connection.streams.delete(stream)
+        this.#active()
+      })
+    })
+    if (this.#isDraining) connection.announceEnd()
+  }
+
+  #connected(socket: Socket): Connection {
+    const server = propertyOf(socket, 'server')
+    const isTls = typeof propertyOf(server, 'setSecureContext') === 'function'
+    const connection = new Connection(socket, isTls && propertyOf(socket, 'encrypted') !== true)
+    Object.defineProperty(socket, CONNECTION, { value: connection })
+    this.#open.add(connection)
+    this.#active()
+    socket.once('close', () => {
+      this.#open.delete(connection)
+      this.#active()
+    })
+    return connection
+  }
+
+  #active(): void {
+    this.#lastActivityAt = monotonicNow()
+    this.#changed()
+  }
+}
+
+const connectionOf = (socket: object): Connection | undefined => {
+  // A TLS socket is not the one that was accepted, but knows it as its parent.
+  const found = propertyOf(socket, CONNECTION) ?? propertyOf(propertyOf(socket, '_parent'), CONNECTION)
+  return found instanceof Connection ? found : undefined
+}
+
+const propertyOf = (value: unknown, name: PropertyKey): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+
+const isServerResponse = (value: unknown): value is ServerResponse =>
+  typeof value === 'object' && value !== null && 'shouldKeepAlive' in value && 'headersSent' in value

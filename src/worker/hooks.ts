@@ -1,0 +1,51 @@
+// What the application can tell its runtime, supervised or not. The runtime is found, or made, on import
+// (runtime-slot.ts); these functions only pass on.
+
+import {
+  currentRuntime,
+  type Runtime,
+  type ShutdownHook,
+  setRuntime,
+  type WorkerIdentity,
+} from './runtime-slot.js'
+import { standaloneRuntime } from './standalone.js'
+
+export type { ShutdownHook, ShutdownInfo, ShutdownReason, WorkerIdentity } from './runtime-slot.js'
+
+const findRuntime = (): Runtime => {
+  const found = currentRuntime()
+  if (found !== undefined) return found
+  const made = standaloneRuntime()
+  setRuntime(made)
+  return made
+}
+
+const runtime = findRuntime()
+
+/** Which worker this is; outside the supervisor slot and generation are 0 and `isSupervised` is false. */
+export const worker: WorkerIdentity = runtime.worker
+
+/**
+ * Says that this worker can do its work, where no listening server and no open client says so (`readiness: 'ready'`,
+ * or work that has neither). More calls do nothing. Outside the supervisor pm2 is told, if it is there.
+ */
+export const ready = (): void => runtime.ready()
+
+/**
+ * Registers what is to be done before this process leaves.
+ *
+ * Hooks run when requests have been answered and before clients are closed, one after another, the last registered
+ * first. They are waited for within what is left of `stopTimeout`; one that takes longer is a warning
+ * (FORKSAFE_ERR_SHUTDOWN_TIMEOUT), and the process leaves without it. A hook that throws is a warning.
+ * Outside the supervisor the first hook makes SIGTERM and SIGINT drain this process.
+ *
+ * @param hook gets `{ signal, reason }`; what it returns is awaited.
+ * @returns the function that removes it.
+ */
+export const onShutdown = (hook: ShutdownHook): (() => void) => runtime.onShutdown(hook)
+
+/**
+ * Keeps this process from leaving until `work` has settled, within `stopTimeout`: for work that outlives its response.
+ * A rejection is a warning.
+ */
+export const waitUntil = (work: PromiseLike<unknown>): void => runtime.waitUntil(work)

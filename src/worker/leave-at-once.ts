@@ -1,0 +1,18 @@
+// The short way out: Close frames are tried for at most 250 ms, and nothing else is waited for.
+
+import { resourcesNewestFirst } from '../shared/resources.js'
+import { settledWithin } from './settled-within.js'
+
+const LIMIT = 250
+
+let isLeaving = false
+
+/** Closes all clients at once and then calls `exit`; a second call does nothing. */
+export const leaveAtOnce = (exit: () => void): void => {
+  if (isLeaving) return
+  isLeaving = true
+  const closed = Promise.allSettled(
+    resourcesNewestFirst().map((resource) => resource.shutDown({ timeout: LIMIT })),
+  )
+  void settledWithin(closed, LIMIT).then(exit)
+}
