@@ -1,0 +1,139 @@
+// A primary with everything around it: its name, its control socket, its signals, its service manager, its end.
+// `supervisor start` and supervise() (supervise.ts) are its two callers.
+
+import { LogBuffer } from '../observe/log-buffer.js'
+import { Output } from '../observe/output.js'
+import { endLeftoverWorkers } from '../primary/leftover-workers.js'
+import { takeName } from '../primary/name-lock.js'
+import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
+import { readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
+import { installSignals, signalEchoOf } from '../primary/signals.js'
+import { Supervisor } from '../primary/supervisor.js'
+import { formatDuration } from '../shared/duration.js'
+import { messageOf } from '../shared/errors.js'
+import { processIdentity } from '../shared/process-identity.js'
+import { takeOverProcess } from '../shared/process-owner.js'
+import type { OperationResult } from '../shared/progress.js'
+import { resourcesNewestFirst } from '../shared/resources.js'
+import { runtimePaths } from '../shared/runtime-folder.js'
+import type { Settings } from '../shared/settings.js'
+import { VERSION } from '../shared/version.js'
+import { serveControl } from './server.js'
+
+export interface StartOptions {
+  settings: Settings
+  /** Finds out what script and configuration name now; called for each rolling restart. */
+  resolve: () => Promise<Settings>
+  /** Whether signals of this process are the supervisor's. */
+  signals: boolean
+  /** Started on a terminal: a hangup stops instead of rolling. */
+  onTerminal: boolean
+}
+
+export interface Started {
+  supervisor: Supervisor
+  /** Settles when nothing is left: no worker, no upstream connection of the primary, no socket file, no lock. */
+  ended: Promise<OperationResult>
+}
+
+/** How long clients of the primary may take to close when it stops, beyond which they are terminated. */
+const PRIMARY_CLIENTS_CLOSE = 2_000
+
+/**
+ * Starts it and returns as soon as it can be asked for its status; workers may still be starting.
+ *
+ * @throws FORKSAFE_ERR_NOT_PRIMARY, FORKSAFE_ERR_RUNTIME_FOLDER, FORKSAFE_ERR_NAME_RUNNING.
+ */
+export const startSupervisor = async ({ settings, resolve, signals, onTerminal }: StartOptions): Promise<Started> => {
+  assertPrimary()
+  const paths = runtimePaths(settings.name)
+  const logs = new LogBuffer()
+  const output = new Output({ format: settings.logFormat, buffer: logs })
+  const warn = (text: string): void =>
+    output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
+
+  // Undone in reverse order, whether the start fails half-way or the supervisor ends.
+  const undo: (() => unknown)[] = []
+  const undoAll = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    undo.push(await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)))
+    await endLeftovers(paths.record, warn)
+    undo.push(() => removeRunRecord(paths.record))
+    const self = processIdentity(process.pid)
+    const supervisor = new Supervisor({
+      settings: fitted(settings, warn),
+      resolve: async () => fitted(await resolve(), () => {}),
+      output,
+      logs,
+      onRunChanged: ({ state, pids, goneBy }) =>
+        writeRunRecord(paths.record, {
+          ...self,
+          name: settings.name,
+          state,
+          goneBy,
+          workers: pids.map(processIdentity),
+        }),
+    })
+    undo.push(takeOverProcess('primary'))
+    const identity = { name: settings.name, pid: process.pid, version: VERSION }
+    const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
+    undo.push(() => control.close())
+    if (signals) undo.push(installSignals(actionsOf(supervisor), { onTerminal, echoWithin: signalEchoOf(process.env) }))
+    undo.push(listenToPm2((reason) => void supervisor.stop({ reason })))
+    const clientsClosed = clientsClosedWith(supervisor)
+    void supervisor.started.then((started) => {
+      if (started) sayReadyToPm2()
+    })
+    supervisor.start()
+    const ended = supervisor.ended.then(async (result) => {
+      await clientsClosed
+      await undoAll()
+      return result
+    })
+    return { supervisor, ended }
+  } catch (error) {
+    await undoAll()
+    throw error
+  }
+}
+
+const actionsOf = (supervisor: Supervisor) => ({
+  stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
+  reload: (): void => void supervisor.reload(),
+})
+
+/** Under pm2 what takes longer than its kill_timeout is cut off; so nothing is planned that does. */
+const fitted = (settings: Settings, warn: (text: string) => void): Settings => {
+  const stopTimeout = stopTimeoutUnderPm2(settings.stopTimeout)
+  if (stopTimeout < settings.stopTimeout) {
+    const wanted = formatDuration(settings.stopTimeout)
+    warn(
+      `pm2 leaves ${formatDuration(stopTimeout)} of the ${wanted} of stopTimeout; set kill_timeout in its ecosystem file to ${settings.stopTimeout + 5_000} or more`,
+    )
+  }
+  return { ...settings, stopTimeout }
+}
+
+/** Workers of a supervisor of this name that was killed, and that could not see it go. */
+const endLeftovers = async (recordPath: string, warn: (text: string) => void): Promise<void> => {
+  const record = readRunRecord(recordPath)
+  if (record === null) return
+  const killed = await endLeftoverWorkers(record.workers)
+  for (const { pid } of killed) warn(`killed worker ${pid}, left behind by supervisor ${record.pid}`)
+}
+
+/** The primary's own clients are closed while the workers drain; settles when they are. */
+const clientsClosedWith = (supervisor: Supervisor): Promise<unknown> =>
+  new Promise((resolve) => {
+    supervisor.on('stateChanged', (state) => {
+      if (state !== 'stopping') return
+      const closing = resourcesNewestFirst().map((resource) =>
+        resource
+          .shutDown({ timeout: PRIMARY_CLIENTS_CLOSE })
+          .catch((error: unknown) => supervisor.log('warn', `${resource.name}: ${messageOf(error)}`)),
+      )
+      resolve(Promise.all(closing))
+    })
+  })

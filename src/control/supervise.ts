@@ -1,0 +1,100 @@
+// supervise(): a supervisor in a program that is itself the primary. `supervisor start` is the same without a program:
+// both call start-supervisor.ts.
+
+import type { Duration } from '../shared/duration.js'
+import { ForksafeError } from '../shared/errors.js'
+import type { OperationResult, Progress } from '../shared/progress.js'
+import { resolveSettings } from '../shared/resolve-settings.js'
+import type { ForkHook } from '../shared/settings.js'
+import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
+import type { Readiness } from '../shared/worker-environment.js'
+import { startSupervisor } from './start-supervisor.js'
+
+/** The options of `supervisor start` by the same names; docs/configuration.md has meaning, bounds and defaults. */
+export interface SuperviseOptions {
+  /** Relative to the working folder. Its symlinks are followed anew for each rolling restart. */
+  script: string
+  args?: readonly string[]
+  /** 1 to 1024, or `'max'`. Default 1. */
+  workers?: number | 'max'
+  /** One supervisor runs per name and user. Default: the nearest package.json's name. */
+  name?: string
+  readiness?: Readiness
+  readyTimeout?: Duration
+  minUptime?: Duration
+  stopTimeout?: Duration
+  maxSurge?: number
+  forkWindowTimeout?: Duration
+  cwd?: string
+  env?: Readonly<Record<string, string>>
+  nodeArgs?: string | readonly string[]
+  logFormat?: 'pretty' | 'json'
+  /** Runs in this process before each fork window, when its guarded clients are closed. */
+  beforeFork?: ForkHook
+  /** Runs in this process after each fork window, before its guarded clients are opened again. */
+  afterFork?: ForkHook
+  /**
+   * Whether this process's signals are the supervisor's: TERM and INT stop, USR2 rolls, and when a stop is complete the
+   * process exits. Default true. With false the program calls `stop()` itself.
+   */
+  signals?: boolean
+}
+
+/** A supervisor that runs in this process. `await using` stops it. */
+export interface RunningSupervisor extends AsyncDisposable {
+  readonly name: string
+  readonly state: SupervisorState
+  status(): Promise<SupervisorStatus>
+  /** Rolls all workers; never rejects, the result says whether it was rolled back and why. */
+  reload(onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /** Stops within `stopTimeout` and settles when nothing is left. Never rejects. */
+  stop(options?: { now?: boolean }): Promise<OperationResult>
+  /** Calls `listener` for each event of all workers; returns the function that stops it. */
+  onProgress(listener: (progress: Progress) => void): () => void
+  /** Settles when the supervisor has stopped, whoever asked for it. */
+  readonly ended: Promise<OperationResult>
+}
+
+/**
+ * Starts workers in this process's name and settles when all of them are ready.
+ *
+ * While a worker is forked this process holds no upstream connection: guarded clients that it has open are closed, their
+ * close awaited (at most `forkWindowTimeout`), and opened again afterwards.
+ *
+ * @throws FORKSAFE_ERR_OPTION_INVALID, _OPTION_UNKNOWN, _SCRIPT_UNREADABLE: nothing was started.
+ * @throws FORKSAFE_ERR_NOT_PRIMARY, _NAME_RUNNING, _RUNTIME_FOLDER: nothing was started.
+ * @throws FORKSAFE_ERR_START_FAILED: it was stopped before all workers were ready.
+ */
+export const supervise = async ({ signals = true, ...options }: SuperviseOptions): Promise<RunningSupervisor> => {
+  const resolve = async () =>
+    (await resolveSettings({ options: { ...options }, env: {}, cwd: process.cwd(), searchConfig: false })).settings
+  const settings = await resolve()
+  const { supervisor, ended } = await startSupervisor({ settings, resolve, signals, onTerminal: isOnTerminal() })
+  if (signals) void ended.then(({ exitCode }) => process.exit(exitCode))
+  const stop = (how: { now?: boolean } = {}): Promise<OperationResult> => {
+    void supervisor.stop({ ...how, reason: 'stop()' })
+    return ended
+  }
+  if ((await supervisor.started) === null) {
+    const { message } = await ended
+    throw new ForksafeError('FORKSAFE_ERR_START_FAILED', `supervise(): ${message} before all workers were ready`)
+  }
+  return {
+    name: settings.name,
+    get state() {
+      return supervisor.state
+    },
+    status: () => supervisor.status(),
+    reload: (onProgress) => supervisor.reload(onProgress),
+    stop,
+    onProgress: (listener) => {
+      supervisor.on('progress', listener)
+      return () => supervisor.off('progress', listener)
+    },
+    ended,
+    [Symbol.asyncDispose]: async () => void (await stop()),
+  }
+}
+
+/** Whether a terminal started this process: closing it must leave no orphan behind. */
+export const isOnTerminal = (): boolean => process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY

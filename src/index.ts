@@ -1,0 +1,18 @@
+// The public API. Exports only; importing it watches this process as docs/drain.md describes.
+
+export * from './client/index.js'
+export { type RunningSupervisor, type SuperviseOptions, supervise } from './control/supervise.js'
+export { ERROR_CODES, type ErrorCode, type ErrorDetails, ForksafeError } from './shared/errors.js'
+export type { OperationResult, Progress, WorkerFailure, WorkerRef } from './shared/progress.js'
+export type { ClientReport } from './shared/resources.js'
+export type { SupervisorState, SupervisorStatus, WorkerState, WorkerStatus } from './shared/status.js'
+export {
+  onShutdown,
+  ready,
+  type ShutdownHook,
+  type ShutdownInfo,
+  type ShutdownReason,
+  type WorkerIdentity,
+  waitUntil,
+  worker,
+} from './worker/hooks.js'
