@@ -78,7 +78,8 @@ class StandaloneProcess {
       connections: this.#connections,
       hooks: this.#hooks,
       // An application that listens to pm2's message itself has heard it already.
-      farewell: () => (this.#isToldByPm2 && process.listenerCount('message') > 1 ? null : farewellOf(signals)),
+      farewell: () =>
+        this.#isToldByPm2 && process.listenerCount('message') > 1 ? null : farewellOf(signals),
       barrier: async () => {},
       release: () => process.channel?.unref(),
       leave: () => this.#leave(),

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startLoad } from './support/load.js'
 import { Primary } from './support/primary.js'
 
@@ -25,8 +25,6 @@ const roll = async (t: Test, script: string): Promise<void> => {
   t.same(load.failures, [], `none of ${load.answered} requests failed`)
   t.ok(load.answered > 500, `enough requests to mean something: ${load.answered}`)
 }
-
-type Test = typeof t
 
 t.test('a plain http app loses no request when its workers are rolled', (t) => roll(t, 'http-app.js'))
 t.test('an app that calls server.close() on SIGTERM loses no request', (t) => roll(t, 'closes-on-sigterm.js'))

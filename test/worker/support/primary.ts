@@ -31,7 +31,11 @@ export class Primary {
   readonly reports: Report[] = []
   readonly #watchers = new Set<() => void>()
 
-  constructor(t: Test, script: string, options: { readiness?: string; nodeArgs?: string[]; env?: NodeJS.ProcessEnv } = {}) {
+  constructor(
+    t: Test,
+    script: string,
+    options: { readiness?: string; nodeArgs?: string[]; env?: NodeJS.ProcessEnv } = {},
+  ) {
     this.process = fork(
       fileURLToPath(new URL('../fixtures/primary.js', import.meta.url)),
       [fixture(script), options.readiness ?? 'auto', ...(options.nodeArgs ?? [])],
@@ -42,7 +46,9 @@ export class Primary {
       for (const watcher of this.#watchers) watcher()
     })
     t.teardown(async () => {
-      const pids = this.reports.filter(({ event }) => event === 'forked').map(({ pid }) => processIdentity(pid))
+      const pids = this.reports
+        .filter(({ event }) => event === 'forked')
+        .map(({ pid }) => processIdentity(pid))
       this.process.kill('SIGKILL')
       for (const worker of pids) if (isAlive(worker)) process.kill(worker.pid, 'SIGKILL')
       if (!t.passing()) t.comment(this.output)
@@ -50,7 +56,10 @@ export class Primary {
   }
 
   get output(): string {
-    return this.reports.filter(({ event }) => event === 'output').map(({ text }) => text).join('')
+    return this.reports
+      .filter(({ event }) => event === 'output')
+      .map(({ text }) => text)
+      .join('')
   }
 
   /** The first report that fits, waited for. */
@@ -79,14 +88,20 @@ export class Primary {
     }
   }
 
-  frames<Type extends WorkerMessage['type']>(id: number, type: Type): Extract<WorkerMessage, { type: Type }>[] {
+  frames<Type extends WorkerMessage['type']>(
+    id: number,
+    type: Type,
+  ): Extract<WorkerMessage, { type: Type }>[] {
     return this.reports
       .filter((report) => report.id === id && report.event === 'frame')
       .map(({ message }) => message as WorkerMessage)
       .filter((message): message is Extract<WorkerMessage, { type: Type }> => message.type === type)
   }
 
-  frame<Type extends WorkerMessage['type']>(id: number, type: Type): Promise<Extract<WorkerMessage, { type: Type }>> {
+  frame<Type extends WorkerMessage['type']>(
+    id: number,
+    type: Type,
+  ): Promise<Extract<WorkerMessage, { type: Type }>> {
     return this.until(`${type} of worker ${id}`, () => this.frames(id, type)[0])
   }
 
@@ -94,7 +109,10 @@ export class Primary {
   async fork(): Promise<{ id: number; pid: number }> {
     const known = this.reports.filter(({ event }) => event === 'forked').length
     this.#say({ what: 'fork' })
-    const { id, pid } = await this.until('fork', () => this.reports.filter(({ event }) => event === 'forked')[known])
+    const { id, pid } = await this.until(
+      'fork',
+      () => this.reports.filter(({ event }) => event === 'forked')[known],
+    )
     await this.frame(id, 'hello')
     return { id, pid }
   }
@@ -128,7 +146,10 @@ export class Primary {
   }
 
   said(id: number, text: string): Promise<Report> {
-    return this.seen(`"${text}" from worker ${id}`, (r) => r.id === id && r.event === 'output' && r.text.includes(text))
+    return this.seen(
+      `"${text}" from worker ${id}`,
+      (r) => r.id === id && r.event === 'output' && r.text.includes(text),
+    )
   }
 
   #say(message: { what: string; id?: number; message?: unknown }): void {
