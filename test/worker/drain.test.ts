@@ -113,7 +113,9 @@ t.test('an idle keep-alive connection is answered once more with Connection: clo
   primary.drain(id, 20_000)
   // The order is carried out when a new connection is no longer accepted: there is no other worker.
   await primary.until('closed listener', () => primary.frames(id, 'askBarrier')[0])
-  const [response] = (await once(httpGet({ port, agent }), 'response')) as [IncomingMessage]
+  const [response] = (await once(httpGet({ host: '127.0.0.1', port, agent }), 'response')) as [
+    IncomingMessage,
+  ]
   t.equal(response.headers.connection, 'close')
   response.resume()
   await once(response, 'end')
@@ -144,7 +146,7 @@ t.test('an async SIGTERM listener is waited for, and need not end the process', 
 
 t.test('a SIGTERM listener that throws ends the process as it would without us', async (t) => {
   const primary = new Primary(t, 'fails-at-the-end.js')
-  const { id } = await primary.fork()
+  const { id } = await primary.serve()
   primary.drain(id, 20_000)
   t.match((await primary.frame(id, 'fault')).text, 'Error: broken listener')
   t.equal((await primary.exit(id)).code, 1)
