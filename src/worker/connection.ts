@@ -26,6 +26,7 @@ export class Connection {
   isShakingHands: boolean
   /** Whether we have said that we send no more. */
   isEnded = false
+  #isForced = false
 
   constructor(socket: Socket, isShakingHands: boolean) {
     this.socket = socket
@@ -33,6 +34,7 @@ export class Connection {
   }
 
   work(): Work {
+    if (this.#isForced) return { requests: 0, longLived: 0 }
     const exchanges = [...this.responses, ...this.streams]
     if (exchanges.length === 0) return { requests: 0, longLived: this.#isTheApps() ? 1 : 0 }
     const longLived = exchanges.filter(isEventStream).length
@@ -59,6 +61,7 @@ export class Connection {
   /** Ends whatever goes on, finished or not; event streams get their regular end. */
   endByForce(): void {
     this.isEnded = true
+    this.#isForced = true
     for (const exchange of [...this.responses, ...this.streams]) {
       if (isEventStream(exchange)) exchange.end()
       else exchange.destroy()

@@ -4,7 +4,7 @@
 import { monotonicNow } from '../shared/clock.js'
 import type { ForcedEnd } from '../shared/protocol.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
-import { farewellOf, sayFarewell } from './app-farewell.js'
+import { type Farewell, sayFarewell } from './app-farewell.js'
 import type { Connections } from './connections.js'
 import {
   type DrainEffect,
@@ -18,13 +18,13 @@ import {
 import type { Listeners } from './listeners.js'
 import type { ShutdownInfo } from './runtime-slot.js'
 import type { ShutdownHooks } from './shutdown-hooks.js'
-import type { StopSignals } from './stop-signals.js'
 
 export interface DrainParts {
   listeners: Listeners
   connections: Connections
   hooks: ShutdownHooks
-  signals: StopSignals
+  /** The application's own stop listeners, or null where it has none that should run at the end. */
+  farewell(): Farewell | null
   /** Settles when no socket that was handed over before is still on its way. */
   barrier(): Promise<void>
   /** Makes everything else of ours stop keeping the process alive. */
@@ -102,13 +102,13 @@ export class Drain {
   }
 
   #view(times: DrainTimes): DrainView {
-    const { connections, hooks, signals } = this.#parts
+    const { connections, hooks, farewell } = this.#parts
     return {
       now: monotonicNow(),
       times,
       ...connections.traffic(),
       background: hooks.background,
-      appListens: farewellOf(signals) !== null,
+      appListens: farewell() !== null,
       ...this.#done,
     }
   }
@@ -167,7 +167,7 @@ export class Drain {
   }
 
   async #callAppListeners(): Promise<void> {
-    const farewell = farewellOf(this.#parts.signals)
+    const farewell = this.#parts.farewell()
     if (farewell === null) return
     await sayFarewell(farewell, this.#timeLeft(), () => {
       this.#isReleased = true

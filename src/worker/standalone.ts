@@ -12,6 +12,7 @@ import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
 import { claimProcess } from '../shared/process-owner.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
+import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
 import { Drain } from './drain.js'
 import { closeClientsOnExit } from './last-words.js'
@@ -27,6 +28,8 @@ const PM2_KILL_TIMEOUT = 1_600
 /** pm2 kills without a warning: be gone before. */
 const PM2_MARGIN = 100
 const ORPHAN_BUDGET = 1_500
+/** How long the way out may take once everything else is done. */
+const EXIT_PATIENCE = 100
 
 export const standaloneRuntime = (): Runtime => {
   const hooks = new ShutdownHooks()
@@ -49,6 +52,7 @@ class StandaloneProcess {
   #drain: Drain | null = null
   #signals: StopSignals | null = null
   #signal: StopSignal | null = null
+  #isToldByPm2 = false
 
   constructor(hooks: ShutdownHooks) {
     this.#hooks = hooks
@@ -73,7 +77,9 @@ class StandaloneProcess {
       listeners: this.#listeners,
       connections: this.#connections,
       hooks: this.#hooks,
-      signals,
+      // An application that listens to pm2's message itself has heard it already.
+      farewell: () =>
+        this.#isToldByPm2 && process.listenerCount('message') > 1 ? null : farewellOf(signals),
       barrier: async () => {},
       release: () => process.channel?.unref(),
       leave: () => this.#leave(),
@@ -89,7 +95,9 @@ class StandaloneProcess {
 
   #listenToPm2(): () => void {
     const onMessage = (message: unknown): void => {
-      if (message === 'shutdown') this.#start('message', ownBudget())
+      if (message !== 'shutdown') return
+      this.#isToldByPm2 = true
+      this.#start('message', ownBudget())
     }
     process.on('message', onMessage)
     // A listener keeps the channel, and with it the process, alive; ours must not.
@@ -125,7 +133,7 @@ class StandaloneProcess {
     if (!worker?.isConnected()) return this.#exit()
     // As in supervised.ts: exit only when the channel is closed.
     worker.once('disconnect', () => this.#exit())
-    setTimeout(() => this.#exit(), PM2_MARGIN)
+    setTimeout(() => this.#exit(), EXIT_PATIENCE)
     worker.disconnect()
   }
 
@@ -133,10 +141,11 @@ class StandaloneProcess {
     const signal = this.#signal
     const isOurs = signal !== null && this.#signals?.appListeners(signal).length === 0
     if (signal === null || !isOurs || isUnderPm2() || cluster.isWorker) process.exit(0)
+    for (const resource of resourcesNewestFirst()) resource.closeSync()
     this.#uninstall()
     process.kill(process.pid, signal)
     // Where the signal has no default action (PID 1 of a container) the conventional status says the same.
-    setTimeout(() => process.exit(128 + constants.signals[signal]), PM2_MARGIN)
+    setTimeout(() => process.exit(128 + constants.signals[signal]), EXIT_PATIENCE)
   }
 }
 

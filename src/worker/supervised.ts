@@ -5,6 +5,7 @@ import type { Worker } from 'node:cluster'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
+import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
 import { Drain } from './drain.js'
 import { measureEventLoopDelay } from './event-loop-delay.js'
@@ -69,7 +70,7 @@ class SupervisedWorker {
       listeners: this.#listeners,
       connections: this.#connections,
       hooks: this.#hooks,
-      signals: this.#signals,
+      farewell: () => farewellOf(this.#signals),
       barrier: () => this.#channel.barrier(),
       release: () => process.channel?.unref(),
       leave: (forced) => void this.#leave(forced),
