@@ -1,0 +1,203 @@
+// The one table of options: what flags, FORKSAFE_* variables, configuration keys, `--help` and docs/configuration.md say
+// comes from here (a test compares the page). How values are read stands in option-values.ts; which source wins, in
+// resolve-settings.ts.
+
+import {
+  type Reader,
+  readChoice,
+  readDuration,
+  readHook,
+  readName,
+  readNodeArgs,
+  readPath,
+  readTexts,
+  readVariables,
+  readWholeNumber,
+  readWorkers,
+} from './option-values.js'
+import type { Settings } from './settings.js'
+
+/** The options as they can be given: the settings, and where these are written. */
+export interface OptionValues extends Required<Settings> {
+  config: string
+}
+
+export type OptionKey = keyof OptionValues
+
+export interface OptionSpec<Value> {
+  /** One line for `--help` and the docs. */
+  summary: string
+  /** What stands for the value in `--help`; null where there is no flag. */
+  placeholder: string | null
+  /** What holds when nobody says anything, in words. */
+  byDefault: string
+  read: Reader<Value>
+  /** Short flag. */
+  short?: string
+  /** Not from FORKSAFE_*. */
+  noVariable?: true
+  /** Not from a file. */
+  noFile?: true
+  /** The flag may be given several times. */
+  repeatable?: true
+  /** What the same thing is called elsewhere, for suggestions. */
+  elsewhere?: readonly string[]
+}
+
+/** Long enough for a cold start with migrations, short enough to notice. */
+const READY_TIMEOUT = 30_000
+/** Below the 30 s after which Kubernetes kills. */
+const STOP_TIMEOUT = 25_000
+const MIN_UPTIME = 1_000
+const FORK_WINDOW_TIMEOUT = 2_000
+const MAX_SURGE = 1
+
+type PlainDefault = Exclude<OptionKey, 'script' | 'name' | 'config' | 'cwd' | 'beforeFork' | 'afterFork'>
+
+/** Defaults that are plain values; the others depend on where the supervisor is started. */
+export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
+  args: [],
+  workers: 1,
+  readiness: 'auto',
+  readyTimeout: READY_TIMEOUT,
+  minUptime: MIN_UPTIME,
+  stopTimeout: STOP_TIMEOUT,
+  maxSurge: MAX_SURGE,
+  forkWindowTimeout: FORK_WINDOW_TIMEOUT,
+  env: {},
+  nodeArgs: [],
+  logFormat: 'pretty',
+}
+
+export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key]> } = {
+  script: {
+    summary: 'the program that each worker runs; from a file it is relative to that file',
+    placeholder: null,
+    byDefault: 'must be given',
+    read: readPath,
+    elsewhere: ['exec', 'main', 'entry'],
+  },
+  args: {
+    summary: 'arguments of the script; on the command line everything after --',
+    placeholder: null,
+    byDefault: 'none',
+    read: readTexts,
+    noVariable: true,
+  },
+  workers: {
+    summary: 'how many workers run, 1 to 1024, or max for one per CPU',
+    placeholder: 'count',
+    short: 'i',
+    byDefault: '1',
+    read: readWorkers,
+    elsewhere: ['instances', 'numWorkers', 'processes', 'cluster'],
+  },
+  name: {
+    summary: 'name of the supervisor; one of a name runs per user',
+    placeholder: 'name',
+    byDefault: "nearest package.json's name, else the script's",
+    read: readName,
+  },
+  config: {
+    summary: 'configuration file',
+    placeholder: 'file',
+    byDefault: 'supervisor.config.{ts,mjs,js,cjs,json}',
+    read: readPath,
+    noFile: true,
+  },
+  cwd: {
+    summary: 'working folder of the workers; from a file it is relative to that file',
+    placeholder: 'folder',
+    byDefault: 'where the supervisor is started',
+    read: readPath,
+  },
+  env: {
+    summary: "KEY=VALUE for the workers' environment (repeatable); in a file an object",
+    placeholder: 'KEY=VALUE',
+    byDefault: 'none',
+    read: readVariables,
+    noVariable: true,
+    repeatable: true,
+    elsewhere: ['environment', 'variables'],
+  },
+  nodeArgs: {
+    summary: "arguments of node before the script, split at spaces: '--import tsx'; in a file also a list",
+    placeholder: 'args',
+    byDefault: 'none',
+    read: readNodeArgs,
+    elsewhere: ['execArgv', 'nodeOptions', 'interpreterArgs'],
+  },
+  readiness: {
+    summary: 'when a worker counts as ready: auto, listening or ready',
+    placeholder: 'kind',
+    byDefault: 'auto',
+    read: readChoice('auto', 'listening', 'ready'),
+    elsewhere: ['waitReady'],
+  },
+  readyTimeout: {
+    summary: 'how long a worker may take to become ready',
+    placeholder: 'time',
+    byDefault: '30s',
+    read: readDuration({ min: 1 }),
+    elsewhere: ['listenTimeout', 'startTimeout'],
+  },
+  minUptime: {
+    summary: 'how long a new worker must live to count as good',
+    placeholder: 'time',
+    byDefault: '1s',
+    read: readDuration({ min: 0 }),
+  },
+  stopTimeout: {
+    summary: 'how long a worker may take to finish its work and leave',
+    placeholder: 'time',
+    byDefault: '25s',
+    read: readDuration({ min: 1 }),
+    elsewhere: ['killTimeout', 'shutdownTimeout', 'gracefulTimeout'],
+  },
+  maxSurge: {
+    summary: 'how many replacements may be starting at once in a rolling restart',
+    placeholder: 'count',
+    byDefault: '1',
+    read: readWholeNumber(1, 1024),
+  },
+  forkWindowTimeout: {
+    summary: "how long a fork may wait for the primary's own clients to close",
+    placeholder: 'time',
+    byDefault: '2s',
+    read: readDuration({ min: 0 }),
+  },
+  logFormat: {
+    summary: 'how lines are written out: pretty or json',
+    placeholder: 'format',
+    byDefault: 'pretty',
+    read: readChoice('pretty', 'json'),
+    elsewhere: ['logType'],
+  },
+  beforeFork: {
+    summary: 'async function, runs in the primary before each fork window',
+    placeholder: null,
+    byDefault: 'none',
+    read: readHook,
+    noVariable: true,
+  },
+  afterFork: {
+    summary: 'async function, runs in the primary after each fork window',
+    placeholder: null,
+    byDefault: 'none',
+    read: readHook,
+    noVariable: true,
+  },
+}
+
+export const isOptionKey = (key: string): key is OptionKey => Object.hasOwn(OPTIONS, key)
+
+export const OPTION_KEYS: readonly OptionKey[] = Object.keys(OPTIONS).filter(isOptionKey)
+
+/** `readyTimeout` as `--ready-timeout`. */
+export const flagOf = (key: OptionKey): string => `--${words(key).join('-')}`
+
+/** `readyTimeout` as `FORKSAFE_READY_TIMEOUT`. */
+export const variableOf = (key: OptionKey): string => `FORKSAFE_${words(key).join('_').toUpperCase()}`
+
+const words = (key: string): string[] =>
+  key.replace(/[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`).split(' ')

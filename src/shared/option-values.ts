@@ -1,0 +1,167 @@
+// How each kind of option value is read and what is refused. Which options there are: src/shared/option-table.ts.
+
+import { availableParallelism } from 'node:os'
+import { type DurationBounds, parseDuration, show } from './duration.js'
+import { ForksafeError } from './errors.js'
+import type { ForkHook } from './settings.js'
+
+/**
+ * Reads a raw value or throws FORKSAFE_ERR_OPTION_INVALID naming `field`, value and remedy.
+ *
+ * @param field the option as the user wrote it: `--workers`, `FORKSAFE_WORKERS`, `workers in supervisor.config.js`.
+ * @param form `text` for flags and environment, where everything is a string; `value` for files and calls.
+ */
+export type Reader<Value> = (field: string, raw: unknown, form: 'text' | 'value') => Value
+
+export const invalidOption = (field: string, raw: unknown, why: string): ForksafeError =>
+  new ForksafeError('FORKSAFE_ERR_OPTION_INVALID', `${field}: ${show(raw)} ${why}`, {
+    details: { field, value: show(raw) },
+  })
+
+/** Linux ends a thread name, and people a table column, long before this; a file name ends at 255. */
+const MAX_NAME = 64
+const MAX_WORKERS = 1024
+
+/** A whole number of workers, or `max`: one for each CPU that this process may use. */
+export const readWorkers: Reader<number> = (field, raw, form) => {
+  if (raw === 'max') return availableParallelism()
+  const count = readNumber(raw, form)
+  if (Object.is(count, 0)) throw invalidOption(field, raw, 'would start no worker; use max for one per CPU')
+  if (!isBetween(count, 1, MAX_WORKERS)) {
+    throw invalidOption(
+      field,
+      raw,
+      `is not a number of workers; use a whole number from 1 to ${MAX_WORKERS}, or max for one per CPU`,
+    )
+  }
+  return count
+}
+
+export const readWholeNumber =
+  (min: number, max: number): Reader<number> =>
+  (field, raw, form) => {
+    const number = readNumber(raw, form)
+    if (!isBetween(number, min, max)) {
+      throw invalidOption(field, raw, `is not allowed; use a whole number from ${min} to ${max}`)
+    }
+    return number
+  }
+
+export const readDuration =
+  (bounds: DurationBounds): Reader<number> =>
+  (field, raw) =>
+    parseDuration(field, raw, bounds)
+
+export const readChoice =
+  <Choice extends string>(...choices: readonly Choice[]): Reader<Choice> =>
+  (field, raw) => {
+    const chosen = choices.find((choice) => choice === raw)
+    if (chosen === undefined) throw invalidOption(field, raw, `is not one of ${choices.join(', ')}`)
+    return chosen
+  }
+
+/** A name becomes a file name and is shown on terminals: nothing that could leave the folder or move a cursor. */
+export const isName = (text: string): boolean =>
+  text.length <= MAX_NAME && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text)
+
+export const readName: Reader<string> = (field, raw) => {
+  if (typeof raw !== 'string' || !isName(raw)) {
+    throw invalidOption(
+      field,
+      raw,
+      `is not a name; use 1 to ${MAX_NAME} letters, digits, dots, dashes or underscores, the first a letter or digit`,
+    )
+  }
+  return raw
+}
+
+export const readPath: Reader<string> = (field, raw) => {
+  if (typeof raw !== 'string' || raw.trim() === '' || raw.includes('\0')) {
+    throw invalidOption(field, raw, 'is not a path; write the path of a file or folder')
+  }
+  return raw
+}
+
+export const readTexts: Reader<string[]> = (field, raw) => {
+  if (!Array.isArray(raw)) throw invalidOption(field, raw, "is not a list; write ['one', 'two']")
+  return raw.map((entry: unknown, index) => readArgument(`${field}, entry ${index}`, entry))
+}
+
+/** A list, or one text that is split at spaces; what holds spaces itself needs the list. */
+export const readNodeArgs: Reader<string[]> = (field, raw, form) => {
+  if (typeof raw === 'string') {
+    return raw.split(' ').flatMap((part) => (part === '' ? [] : [readArgument(field, part)]))
+  }
+  if (form === 'text' && !Array.isArray(raw)) throw invalidOption(field, raw, 'is not a text')
+  return readTexts(field, raw, form)
+}
+
+/** `KEY=VALUE` texts from flags, an object from files. */
+export const readVariables: Reader<Record<string, string>> = (field, raw, form) => {
+  const entries =
+    form === 'text' ? readTexts(field, raw, form).map((text) => assignment(field, text)) : fields(field, raw)
+  // fromEntries defines own properties, so no key can reach a prototype.
+  return Object.fromEntries(entries.map(([key, value]) => variable(field, key, value)))
+}
+
+export const readHook: Reader<ForkHook> = (field, raw) => {
+  if (!isHook(raw)) throw invalidOption(field, raw, 'is not a function')
+  return raw
+}
+
+const isHook = (raw: unknown): raw is ForkHook => typeof raw === 'function'
+
+const isBetween = (number: number | undefined, min: number, max: number): number is number =>
+  number !== undefined && Number.isInteger(number) && number >= min && number <= max
+
+const readNumber = (raw: unknown, form: 'text' | 'value'): number | undefined => {
+  if (form === 'value') return typeof raw === 'number' ? raw : undefined
+  return typeof raw === 'string' && /^\d{1,9}$/.test(raw.trim()) ? Number(raw) : undefined
+}
+
+const readArgument = (field: string, raw: unknown): string => {
+  if (typeof raw !== 'string' || raw.includes('\0')) {
+    throw invalidOption(field, raw, 'is not a text that a process can be given')
+  }
+  return raw
+}
+
+const assignment = (field: string, text: string): [string, string] => {
+  const at = text.indexOf('=')
+  if (at < 1) throw invalidOption(field, text, 'has no value; write KEY=VALUE')
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+const fields = (field: string, raw: unknown): [string, unknown][] => {
+  if (!isPlainObject(raw)) throw invalidOption(field, raw, "is not an object; write { KEY: 'value' }")
+  return Object.entries(raw)
+}
+
+/** Set by the supervisor itself: a worker with another value would not know who or whose it is. */
+const OWN_VARIABLE = /^(FORKSAFE_WORKER|SUPERVISOR_.*|NODE_UNIQUE_ID|NODE_CHANNEL_.*|NODE_APP_INSTANCE)$/
+
+const variable = (field: string, key: string, raw: unknown): [string, string] => {
+  if (key === '' || key.includes('=') || key.includes('\0') || isPrototypeKey(key)) {
+    throw invalidOption(field, key, 'is not a name of a variable')
+  }
+  if (OWN_VARIABLE.test(key)) throw invalidOption(field, key, 'is set by the supervisor itself; leave it out')
+  if (typeof raw !== 'string' && typeof raw !== 'number' && typeof raw !== 'boolean') {
+    throw invalidOption(`${field}, ${show(key)}`, raw, 'is not a text, number or boolean')
+  }
+  const value = String(raw)
+  if (value.includes('\0')) {
+    throw invalidOption(`${field}, ${show(key)}`, raw, 'holds a NUL, which no variable can')
+  }
+  return [key, value]
+}
+
+export const isPrototypeKey = (key: string): boolean =>
+  key === '__proto__' || key === 'constructor' || key === 'prototype'
+
+/** An object literal: made by nobody's class and with nobody's prototype, of whatever realm. */
+export const isPlainObject = (value: unknown): value is Record<string, unknown> => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (typeof prototype !== 'object' || prototype === null) return true
+  return Object.hasOwn(prototype, 'hasOwnProperty') && Object.getPrototypeOf(prototype) === null
+}

@@ -1,0 +1,254 @@
+// From flags, environment, file and defaults to settings: which source wins, what is unknown, what is relative to what.
+// Which options there are and how a value is read: src/shared/option-table.ts.
+
+import { statSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
+import { errnoOf, findConfigFiles, readConfigFile } from './config-file.js'
+import { defaultName } from './default-name.js'
+import { didYouMean } from './did-you-mean.js'
+import { ForksafeError } from './errors.js'
+import {
+  DEFAULTS,
+  flagOf,
+  isOptionKey,
+  OPTION_KEYS,
+  OPTIONS,
+  type OptionKey,
+  type OptionValues,
+  variableOf,
+} from './option-table.js'
+import { invalidOption, isPrototypeKey } from './option-values.js'
+import { checkScript } from './script-check.js'
+import type { Settings } from './settings.js'
+
+export interface SettingsSources {
+  /** Raw flags by option key, with `script` for the operand and `args` for what stood after `--`. */
+  flags?: Readonly<Record<string, unknown>>
+  /** Options of a call from a program; they count before everything else. */
+  options?: Readonly<Record<string, unknown>>
+  env: NodeJS.ProcessEnv
+  /** Absolute; what relative paths in flags, environment and call are relative to. */
+  cwd: string
+  /** False: no configuration file is searched for; one that is named is read all the same. Default true. */
+  searchConfig?: boolean
+  /** The name that already runs, for a rolling restart: it stays. */
+  runningName?: string
+}
+
+export interface ResolvedSettings {
+  settings: Settings
+  /** What is probably a mistake and changes nothing, one line each. */
+  warnings: string[]
+  /** Absolute path, null when there is none. */
+  configFile: string | null
+}
+
+/**
+ * Reads everything anew: environment, configuration text, script. To be called for each rolling restart.
+ *
+ * @throws FORKSAFE_ERR_OPTION_INVALID, _OPTION_UNKNOWN, _CONFIG_UNREADABLE, _SCRIPT_UNREADABLE: one line each.
+ */
+export const resolveSettings = async (sources: SettingsSources): Promise<ResolvedSettings> => {
+  const { cwd, env } = sources
+  const above = [
+    callLayer(sources.options ?? {}, cwd),
+    flagLayer(sources.flags ?? {}, cwd),
+    environmentLayer(env, cwd),
+  ]
+  const warnings = unknownVariables(env)
+  const configFile = pathOfConfig(above, sources, warnings)
+  const layers = configFile === null ? above : [...above, await fileLayer(configFile, cwd)]
+  return { settings: await settingsOf(layers, sources), warnings, configFile }
+}
+
+/** One source of options. */
+interface Layer {
+  form: 'text' | 'value'
+  values: Readonly<Record<string, unknown>>
+  /** What its relative paths are relative to. */
+  folder: string
+  /** The option as its author wrote it. */
+  field: (key: OptionKey) => string
+}
+
+const callLayer = (values: Readonly<Record<string, unknown>>, folder: string): Layer => {
+  for (const key of Object.keys(values))
+    if (!isOptionKey(key)) throw unknownKey(key, 'supervise()', isOptionKey)
+  return { form: 'value', values, folder, field: (key) => `${key} in supervise()` }
+}
+
+const flagLayer = (values: Readonly<Record<string, unknown>>, folder: string): Layer => ({
+  form: 'text',
+  values,
+  folder,
+  field: (key) => (OPTIONS[key].placeholder === null ? key : flagOf(key)),
+})
+
+/** An empty variable counts as one that is not set: that is how compose files and CI leave out a value. */
+const environmentLayer = (env: NodeJS.ProcessEnv, folder: string): Layer => {
+  const set = OPTION_KEYS.filter((key) => OPTIONS[key].noVariable === undefined && env[variableOf(key)])
+  const values = Object.fromEntries(set.map((key) => [key, env[variableOf(key)]]))
+  return { form: 'text', values, folder, field: variableOf }
+}
+
+const fileLayer = async (path: string, cwd: string): Promise<Layer> => {
+  const shown = shownPath(path, cwd)
+  const values = await readConfigFile(path, shown)
+  const isFileKey = (key: string): boolean => isOptionKey(key) && OPTIONS[key].noFile === undefined
+  for (const key of Object.keys(values)) if (!isFileKey(key)) throw unknownKey(key, shown, isFileKey)
+  return { form: 'value', values, folder: dirname(path), field: (key) => `${key} in ${shown}` }
+}
+
+const shownPath = (path: string, cwd: string): string => {
+  const below = relative(cwd, path)
+  return below === '' || below.startsWith('..') ? path : below
+}
+
+/** Ours, but no option: they are documented beside the options. */
+const OTHER_VARIABLES = ['FORKSAFE_HOME', 'FORKSAFE_WORKER', 'FORKSAFE_DEBUG']
+
+const unknownVariables = (env: NodeJS.ProcessEnv): string[] => {
+  const options = OPTION_KEYS.filter((key) => OPTIONS[key].noVariable === undefined).map(variableOf)
+  const known = [...options, ...OTHER_VARIABLES]
+  return Object.keys(env)
+    .filter(
+      (name) => name.startsWith('FORKSAFE_') && !name.startsWith('FORKSAFE_TEST_') && !known.includes(name),
+    )
+    .map((name) => {
+      const near = didYouMean(name, known)
+      return `${name}: is not a variable of ours and is ignored${near === undefined ? '' : `; did you mean ${near}?`}`
+    })
+}
+
+const unknownKey = (key: string, where: string, isKnown: (key: string) => boolean): ForksafeError => {
+  if (isPrototypeKey(key)) return unknownOption(key, where, 'is not allowed as a key; remove it')
+  const known = OPTION_KEYS.filter(isKnown)
+  const bare = key.toLowerCase().replace(/[-_]/g, '')
+  const alias = known.find((option) =>
+    OPTIONS[option].elsewhere?.some((other) => other.toLowerCase() === bare),
+  )
+  const near = alias ?? didYouMean(key, known)
+  return unknownOption(
+    key,
+    where,
+    near === undefined
+      ? `is not an option; there are ${known.join(', ')}`
+      : `is not an option; did you mean ${near}?`,
+  )
+}
+
+const unknownOption = (key: string, where: string, why: string): ForksafeError =>
+  new ForksafeError('FORKSAFE_ERR_OPTION_UNKNOWN', `${JSON.stringify(key)} in ${where}: ${why}`, {
+    details: { field: key, where },
+  })
+
+interface Given<Value> {
+  value: Value
+  layer: Layer
+  field: string
+}
+
+/** The value of the first layer that has one; the same option in lower layers is not looked at. */
+const given = <Key extends OptionKey>(
+  layers: readonly Layer[],
+  key: Key,
+): Given<OptionValues[Key]> | undefined => {
+  for (const layer of layers) {
+    const raw = Object.hasOwn(layer.values, key) ? layer.values[key] : undefined
+    if (raw === undefined) continue
+    const field = layer.field(key)
+    return { value: OPTIONS[key].read(field, raw, layer.form), layer, field }
+  }
+  return undefined
+}
+
+const pathOfConfig = (
+  layers: readonly Layer[],
+  { cwd, searchConfig = true }: SettingsSources,
+  warnings: string[],
+): string | null => {
+  const named = given(layers, 'config')
+  if (named !== undefined) return resolve(named.layer.folder, named.value)
+  if (!searchConfig) return null
+  const [first, ...others] = findConfigFiles(cwd)
+  if (first !== undefined && others.length > 0) {
+    const ignored = others.map((path) => shownPath(path, cwd)).join(', ')
+    warnings.push(`${shownPath(first, cwd)} is used and ${ignored} ignored; name one with --config`)
+  }
+  return first ?? null
+}
+
+const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): Promise<Settings> => {
+  const value = <Key extends keyof typeof DEFAULTS>(key: Key) =>
+    given(layers, key)?.value ?? structuredClone(DEFAULTS[key])
+  const beforeFork = given(layers, 'beforeFork')?.value
+  const afterFork = given(layers, 'afterFork')?.value
+  const script = scriptOf(layers)
+  const settings: Settings = {
+    script: script.path,
+    name: nameOf(layers, script.path, sources.runningName),
+    args: value('args'),
+    workers: value('workers'),
+    readiness: value('readiness'),
+    readyTimeout: value('readyTimeout'),
+    minUptime: value('minUptime'),
+    stopTimeout: value('stopTimeout'),
+    maxSurge: value('maxSurge'),
+    forkWindowTimeout: value('forkWindowTimeout'),
+    cwd: workingFolder(layers, sources.cwd),
+    env: variables(layers),
+    nodeArgs: value('nodeArgs'),
+    logFormat: value('logFormat'),
+    ...(beforeFork === undefined ? {} : { beforeFork }),
+    ...(afterFork === undefined ? {} : { afterFork }),
+  }
+  await checkScript(settings.script, {
+    field: script.field,
+    nodeArgs: settings.nodeArgs,
+    nodeOptions: settings.env.NODE_OPTIONS ?? sources.env.NODE_OPTIONS,
+  })
+  return settings
+}
+
+const scriptOf = (layers: readonly Layer[]): { path: string; field: string } => {
+  const script = given(layers, 'script')
+  if (script === undefined) {
+    throw new ForksafeError(
+      'FORKSAFE_ERR_OPTION_INVALID',
+      `script: is missing; write 'supervisor start app.js', or script: 'app.js' in supervisor.config.js`,
+      { details: { field: 'script' } },
+    )
+  }
+  return { path: resolve(script.layer.folder, script.value), field: script.field }
+}
+
+const nameOf = (layers: readonly Layer[], script: string, runningName: string | undefined): string => {
+  const name = given(layers, 'name')
+  if (runningName === undefined) return name?.value ?? defaultName(script)
+  if (name !== undefined && name.value !== runningName) {
+    throw invalidOption(
+      name.field,
+      name.value,
+      `differs from ${runningName}, which runs; stop and start to rename it`,
+    )
+  }
+  return runningName
+}
+
+const workingFolder = (layers: readonly Layer[], cwd: string): string => {
+  const folder = given(layers, 'cwd')
+  if (folder === undefined) return cwd
+  const path = resolve(folder.layer.folder, folder.value)
+  try {
+    if (statSync(path).isDirectory()) return path
+  } catch (error) {
+    throw invalidOption(folder.field, folder.value, `cannot be used (${errnoOf(error)}); name a folder`)
+  }
+  throw invalidOption(folder.field, folder.value, 'is not a folder')
+}
+
+/** By variable: the flag's value for one does not hide the file's value for another. */
+const variables = (layers: readonly Layer[]): Record<string, string> => {
+  const lowestFirst = layers.toReversed().map((layer) => given([layer], 'env')?.value ?? {})
+  return Object.fromEntries(lowestFirst.flatMap((values) => Object.entries(values)))
+}
