@@ -81,7 +81,8 @@ function* findWrongWays(all) {
     for (const target of files) {
       const to = folderOf(target)
       if (target.startsWith('..')) yield `${file} imports ${target}: outside the sources; move it below src/`
-      else if (to === null) yield `${file} imports ${target}: files at the root of src/ join the parts; import the part itself`
+      else if (to === null)
+        yield `${file} imports ${target}: files at the root of src/ join the parts; import the part itself`
       else if (from !== null && from !== to && !mayImport(from, to)) {
         yield `${file} imports ${target}: ${from}/ may import ${listed(from)}; move what both need to where both may import it`
       }
@@ -116,7 +117,8 @@ function* findClusterInClients(all) {
   const clients = [...all.keys()].filter((file) => folderOf(file) === 'client')
   for (const file of reachableFrom(clients, all)) {
     const cluster = all.get(file)?.packages.find((name) => NOT_FOR_CLIENTS.test(name))
-    if (cluster !== undefined) yield `${file} imports ${cluster}: client/ works in a plain script and reaches this file`
+    if (cluster !== undefined)
+      yield `${file} imports ${cluster}: client/ works in a plain script and reaches this file`
   }
 }
 
@@ -135,7 +137,9 @@ function findCycles(all) {
   /** @param {string} file @param {string[]} path */
   const visit = (file, path) => {
     if (path.includes(file)) {
-      found.push(`import cycle: ${[...path.slice(path.indexOf(file)), file].join(' -> ')}: break it at its weakest import`)
+      found.push(
+        `import cycle: ${[...path.slice(path.indexOf(file)), file].join(' -> ')}: break it at its weakest import`,
+      )
       return
     }
     if (finished.has(file)) return

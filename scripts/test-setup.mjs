@@ -29,19 +29,25 @@ function installTool(tool) {
   })
   if (npm.status === 0 && isInstalled(folder)) return
   const why = npm.error?.message ?? firstLine(npm.stderr) ?? `npm ci ended with ${npm.signal ?? npm.status}`
-  console.log(`tools/${tool} is missing (${why}); its tests are skipped. Bring it: npm ci --prefix tools/${tool}`)
+  console.log(
+    `tools/${tool} is missing (${why}); its tests are skipped. Bring it: npm ci --prefix tools/${tool}`,
+  )
 }
 
 /** npm writes its own copy of the lock at the end of an installation: newer than our lock means up to date. @param {string} folder */
 function isInstalled(folder) {
   const installed = `${folder}/node_modules/.package-lock.json`
-  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${folder}/package-lock.json`).mtimeMs
+  return (
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${folder}/package-lock.json`).mtimeMs
+  )
 }
 
 /** `npm test` passes its own settings down as npm_*: `npm ci` in another folder must not take them for its own. */
 function environmentOfOwnNpm() {
   return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command|config_local_prefix)/.test(name)),
+    Object.entries(process.env).filter(
+      ([name]) => !/^npm_(package|lifecycle|command|config_local_prefix)/.test(name),
+    ),
   )
 }
 
@@ -60,11 +66,14 @@ function installDebianPackages() {
   const options = /** @type {const} */ ({ env, encoding: 'utf8', timeout: INSTALL_TIMEOUT })
   spawnSync('apt-get', ['update', '-qq'], options)
   const apt = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options)
-  if (apt.status !== 0) console.log(`${remedy} failed (${firstLine(apt.stderr) ?? apt.signal}); tests that need them are skipped`)
+  if (apt.status !== 0)
+    console.log(`${remedy} failed (${firstLine(apt.stderr) ?? apt.signal}); tests that need them are skipped`)
 }
 
 function isDebian() {
-  return existsSync('/etc/os-release') && /^ID(_LIKE)?=.*\bdebian\b/m.test(readFileSync('/etc/os-release', 'utf8'))
+  return (
+    existsSync('/etc/os-release') && /^ID(_LIKE)?=.*\bdebian\b/m.test(readFileSync('/etc/os-release', 'utf8'))
+  )
 }
 
 /** @param {string | undefined} text */

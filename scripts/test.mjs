@@ -19,12 +19,14 @@ const runner = spawn(
   { stdio: 'inherit' },
 )
 // Ctrl-C reaches tap too, through the terminal: let it tear its tests down, then report.
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => runner.kill(signal))
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM']))
+  process.on(signal, () => runner.kill(signal))
 
 runner.on('close', (code, signal) => {
   const status = signal === null ? (code ?? 1) : SIGNAL_EXIT
   const { pass, fail, skip } = countsIn(REPORT)
-  if (status !== 0 && fail === 0) console.log(`tap ended with ${signal ?? status} and no failed assertion: a crash?`)
+  if (status !== 0 && fail === 0)
+    console.log(`tap ended with ${signal ?? status} and no failed assertion: a crash?`)
   if (pass + fail === 0) console.log('no test ran')
   // tap's reporter ends with an escape code and no line break.
   console.log(`\n${pass} passed, ${fail} failed, ${skip} skipped`)

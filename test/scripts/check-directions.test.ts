@@ -17,9 +17,14 @@ const checkTree = (folder: string): { code: number | null; output: string } => {
 }
 
 /** A tree that keeps every rule, with `changes` put over it; a leaf is the text of a file. */
-const tree = (changes: Record<string, Record<string, string>> = {}): Record<string, Record<string, string>> => ({
+const tree = (
+  changes: Record<string, Record<string, string>> = {},
+): Record<string, Record<string, string>> => ({
   shared: { 'errors.ts': 'export const x = 1\n', ...changes.shared },
-  client: { 'ws-connection.ts': `import { WebSocket } from 'ws'\nimport { x } from '../shared/errors.js'\n`, ...changes.client },
+  client: {
+    'ws-connection.ts': `import { WebSocket } from 'ws'\nimport { x } from '../shared/errors.js'\n`,
+    ...changes.client,
+  },
   worker: { 'runtime.ts': `import '../client/ws-connection.js'\n`, ...changes.worker },
   primary: { 'supervisor.ts': `import cluster from 'node:cluster'\n`, ...changes.primary },
   cli: { 'main.ts': `import '../control/server.js'\n`, ...changes.cli },
@@ -81,7 +86,9 @@ const breaches: [rule: string, changes: Record<string, Record<string, string>>, 
   ],
   [
     'two files import proper-lockfile, one lazily',
-    { primary: { 'a.ts': `import('proper-lockfile')\n`, 'b.ts': `import lockfile from 'proper-lockfile'\n` } },
+    {
+      primary: { 'a.ts': `import('proper-lockfile')\n`, 'b.ts': `import lockfile from 'proper-lockfile'\n` },
+    },
     /proper-lockfile is imported by 2 files/,
   ],
   [
@@ -89,7 +96,11 @@ const breaches: [rule: string, changes: Record<string, Record<string, string>>, 
     { primary: { 'a.ts': `import './b.js'\n`, 'b.ts': `import './a.js'\n` } },
     /import cycle: primary\/a\.ts -> primary\/b\.ts -> primary\/a\.ts/,
   ],
-  ['a folder has no direction', { folder: { 'a.ts': 'export {}\n' } }, /extra\/a\.ts: folder extra\/ has no direction/],
+  [
+    'a folder has no direction',
+    { folder: { 'a.ts': 'export {}\n' } },
+    /extra\/a\.ts: folder extra\/ has no direction/,
+  ],
 ]
 
 for (const [rule, changes, told] of breaches) {

@@ -4,7 +4,8 @@
 /** Where process-on-spawn, which tap uses to change every child, keeps its listeners. */
 const ON_SPAWN = Symbol.for('process-on-spawn@*:singletonId')
 
-const NOT_FOR_CHILDREN = /^_?TAP(JS)?(_|$)|^TS_NODE_|^NODE_OPTIONS$|^NODE_V8_COVERAGE$|^FORKSAFE_|^SUPERVISOR_|^npm_/
+const NOT_FOR_CHILDREN =
+  /^_?TAP(JS)?(_|$)|^TS_NODE_|^NODE_OPTIONS$|^NODE_V8_COVERAGE$|^FORKSAFE_|^SUPERVISOR_|^npm_/
 
 /** To be called once at the top of a test file, before the first child is started. */
 export const uninstrumentChildren = (): void => {
