@@ -15,7 +15,7 @@ import { processIdentity } from '../shared/process-identity.js'
 import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
-import { runtimePaths } from '../shared/runtime-folder.js'
+import { ensureRuntimeFolder, runtimeFolder, runtimePaths } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import { VERSION } from '../shared/version.js'
 import { serveControl } from './server.js'
@@ -46,7 +46,9 @@ const PRIMARY_CLIENTS_CLOSE = 2_000
  */
 export const startSupervisor = async ({ settings, resolve, signals, onTerminal }: StartOptions): Promise<Started> => {
   assertPrimary()
-  const paths = runtimePaths(settings.name)
+  const folder = runtimeFolder(process.env)
+  const paths = runtimePaths(folder, settings.name)
+  ensureRuntimeFolder(folder)
   const logs = new LogBuffer()
   const output = new Output({ format: settings.logFormat, buffer: logs })
   const warn = (text: string): void =>

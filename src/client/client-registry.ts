@@ -1,0 +1,69 @@
+// The guarded clients of this process by name. Under a registered symbol, so that two copies of the package share it
+// and a name stays one connection.
+
+import { show } from '../shared/duration.js'
+import { ForksafeError } from '../shared/errors.js'
+import { differingOption, type GuardedClientOptions } from './client-options.js'
+import { GuardedClient } from './guarded-client.js'
+
+interface Entry {
+  client: GuardedClient
+  options: GuardedClientOptions
+}
+
+const KEY = Symbol.for('forksafe.clients.v1')
+
+const clients = (): Map<string, Entry> => {
+  const holder = globalThis as { [KEY]?: Map<string, Entry> }
+  holder[KEY] ??= new Map()
+  return holder[KEY]
+}
+
+/**
+ * The client of this name: the same instance everywhere in the process, made by the first call that brings options.
+ *
+ * Making a client dials nothing, so a module that does it may be imported anywhere, in a primary too. `connect()`, the
+ * first `send()` and `messages()` dial. `close()` is final for the instance and frees its name.
+ *
+ * @param name what the connection is, such as `feed`: 1 to 200 characters, none of them a control character.
+ * @param options see docs/client.md. Without them the existing client is returned.
+ * @throws FORKSAFE_ERR_CLIENT_OPTIONS: not allowed, or other than those it was made with.
+ * @throws FORKSAFE_ERR_CLIENT_UNKNOWN: no options, and no client of that name.
+ * @throws FORKSAFE_ERR_CLIENT_NO_LEASE: `exclusive`.
+ */
+export const guardedClient = (name: string, options?: GuardedClientOptions): GuardedClient => {
+  checkName(name)
+  const existing = clients().get(name)
+  if (options === undefined) {
+    if (existing !== undefined) return existing.client
+    throw new ForksafeError(
+      'FORKSAFE_ERR_CLIENT_UNKNOWN',
+      `there is no client named ${show(name)}; make it first with guardedClient(${show(name)}, { url })`,
+      { details: { client: name } },
+    )
+  }
+  if (existing === undefined) return create(name, options)
+  const differing = differingOption(existing.options, options)
+  if (differing === undefined) return existing.client
+  throw new ForksafeError(
+    'FORKSAFE_ERR_CLIENT_OPTIONS',
+    `client ${show(name)} exists with another ${differing}; use the same options, none, or another name`,
+    { details: { client: name, option: differing } },
+  )
+}
+
+const create = (name: string, options: GuardedClientOptions): GuardedClient => {
+  const client = new GuardedClient(name, options)
+  clients().set(name, { client, options: { ...options } })
+  client.once('closed', () => void clients().delete(name))
+  return client
+}
+
+const checkName = (name: unknown): void => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (typeof name === 'string' && /^[^\x00-\x1f\x7f]{1,200}$/.test(name)) return
+  throw new ForksafeError(
+    'FORKSAFE_ERR_CLIENT_OPTIONS',
+    `name of a client: ${show(name)} is not a text of 1 to 200 characters without control characters`,
+  )
+}

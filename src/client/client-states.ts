@@ -1,0 +1,28 @@
+// The lifecycle of a guarded client: the whole truth in one table. Who moves it: client-session.ts.
+
+import type { TransitionTable } from '../shared/state-machine.js'
+
+/**
+ * `idle`: nothing was asked for, or it was taken back. `waiting`: between two attempts. `suspended`: a fork window is
+ * open. `draining`: intake is closed, what was taken is being written. `closing`: the socket is on its way out.
+ */
+export type ClientState =
+  | 'idle'
+  | 'connecting'
+  | 'open'
+  | 'waiting'
+  | 'suspended'
+  | 'draining'
+  | 'closing'
+  | 'closed'
+
+export const CLIENT_LIFECYCLE: TransitionTable<ClientState> = {
+  idle: ['connecting', 'suspended', 'closing', 'closed'],
+  connecting: ['open', 'waiting', 'idle', 'suspended', 'closing'],
+  open: ['waiting', 'idle', 'suspended', 'draining', 'closing'],
+  waiting: ['connecting', 'idle', 'suspended', 'closing', 'closed'],
+  suspended: ['connecting', 'idle', 'closing', 'closed'],
+  draining: ['closing', 'closed'],
+  closing: ['closed'],
+  closed: [],
+}

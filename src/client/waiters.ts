@@ -1,0 +1,51 @@
+// Callers that wait for the same thing, each with a signal of its own.
+
+export interface Waiter<Value> {
+  resolve: (value: Value) => void
+  reject: (error: unknown) => void
+}
+
+export class Waiters<Value> {
+  readonly #waiters = new Set<Waiter<Value>>()
+
+  get size(): number {
+    return this.#waiters.size
+  }
+
+  /** `onAbort` is called when the signal fires, after this caller has been taken out, and returns its error. */
+  wait(signal: AbortSignal | undefined, onAbort: () => unknown): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        this.#waiters.delete(waiter)
+        waiter.reject(onAbort())
+      }
+      const done = (): void => signal?.removeEventListener('abort', abort)
+      const waiter: Waiter<Value> = {
+        resolve: (value) => {
+          done()
+          resolve(value)
+        },
+        reject: (error) => {
+          done()
+          reject(error)
+        },
+      }
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  resolveAll(this: Waiters<void>): void {
+    for (const waiter of this.#take()) waiter.resolve()
+  }
+
+  rejectAll(error: unknown): void {
+    for (const waiter of this.#take()) waiter.reject(error)
+  }
+
+  #take(): Waiter<Value>[] {
+    const all = [...this.#waiters]
+    this.#waiters.clear()
+    return all
+  }
+}
