@@ -123,6 +123,21 @@ t.test('an idle keep-alive connection is answered once more with Connection: clo
   agent.destroy()
 })
 
+t.test('nothing of the app ends before the sockets on their way have been refused', async (t) => {
+  const primary = new Primary(t, 'signal-listeners.js')
+  const { id } = await primary.serve()
+  primary.holdBarriers()
+  primary.drain(id, 20_000)
+  await primary.frame(id, 'askBarrier')
+  primary.order(id, { type: 'askReport', id: 1 })
+  const { report } = await primary.until('report', () => primary.frames(id, 'report').find((r) => r.id === 1))
+  t.same(report.waitingFor, ['drain: answering'])
+  t.notMatch(primary.output, 'own SIGTERM')
+  primary.releaseBarriers()
+  await primary.said(id, 'own SIGTERM')
+  t.equal((await primary.exit(id)).code, 0)
+})
+
 t.test('an idle connection that is not used again does not hold up the drain', async (t) => {
   const primary = new Primary(t, 'http-app.js')
   const { id, port } = await primary.serve()

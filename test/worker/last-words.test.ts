@@ -43,7 +43,7 @@ t.test('a drain closes the clients with a whole handshake', async (t) => {
 })
 
 t.test('clients are closed before the app’s own listeners run', async (t) => {
-  const { upstream, primary, id } = await start(t, { LISTENS: '1' })
+  const { upstream, primary, id } = await start(t, { HAS_LISTENER: '1' })
   primary.drain(id)
   await primary.said(id, 'own listener')
   await upstream.closed(1)

@@ -136,9 +136,13 @@ export class Primary {
     this.#say({ what: 'app', id, message })
   }
 
-  /** From now on it hears nothing that workers say. */
-  goDeaf(): void {
-    this.#say({ what: 'deaf' })
+  /** From now on barriers are not answered, as if sockets were still on their way. */
+  holdBarriers(): void {
+    this.#say({ what: 'holdBarriers' })
+  }
+
+  releaseBarriers(): void {
+    this.#say({ what: 'releaseBarriers' })
   }
 
   exit(id: number): Promise<Report> {

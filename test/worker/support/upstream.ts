@@ -37,11 +37,24 @@ export class Upstream {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** Waits until `count` connections have been accepted. */
+  opened(count: number): Promise<void> {
+    return this.#until(`${count} accepted connections`, () => this.opens >= count)
+  }
+
   /** Waits until `count` connections have ended. */
-  async closed(count: number): Promise<void> {
-    while (this.closes.length < count) {
+  closed(count: number): Promise<void> {
+    return this.#until(`${count} ended connections`, () => this.closes.length >= count)
+  }
+
+  closeAll(): void {
+    for (const client of this.#server.clients) client.close(1000)
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    while (!holds()) {
       await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`fewer than ${count} closes within 15 s`)), 15_000)
+        const timer = setTimeout(() => reject(new Error(`no ${what} within 15 s`)), 15_000)
         this.#watch = () => {
           clearTimeout(timer)
           resolve()
