@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ForksafeError } from '../shared/errors.js'
 import { isName } from '../shared/option-values.js'
-import { checkRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
+import { checkRuntimeFolder, pathsIn } from '../shared/runtime-folder.js'
 import type { ControlTarget } from './http-exchange.js'
 import { probeSocket } from './probe-socket.js'
 
@@ -32,7 +32,7 @@ export const findSupervisors = async (folder: string): Promise<ControlTarget[]> 
 export const chooseSupervisor = async (folder: string, name: string | undefined): Promise<ControlTarget> => {
   if (name !== undefined) {
     checkRuntimeFolder(folder)
-    return { name, socketPath: runtimePaths(folder, name).socket }
+    return { name, socketPath: pathsIn(folder, name).socket }
   }
   const running = await findSupervisors(folder)
   const [only, ...others] = running

@@ -6,7 +6,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { errnoOf } from '../shared/config-file.js'
 import { formatDuration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
-import { packageVersion } from '../shared/version.js'
+import { VERSION } from '../shared/version.js'
 import { VERSION_HEADER } from './wire.js'
 
 /** A supervisor by the name that people use and the socket that it listens on. */
@@ -112,7 +112,7 @@ export const parseAnswer = (target: ControlTarget, text: string): unknown => {
 export const malformed = (target: ControlTarget): ForksafeError =>
   new ForksafeError(
     'FORKSAFE_ERR_CONTROL_REFUSED',
-    `supervisor ${target.name} gave an answer that this version (${packageVersion()}) does not understand; use the version that runs`,
+    `supervisor ${target.name} gave an answer that this version (${VERSION}) does not understand; use the version that runs`,
     { details: { name: target.name } },
   )
 
@@ -168,7 +168,7 @@ const refused = (target: ControlTarget, status: number, version: string, text: s
   } catch {
     // Not one of our answers; the status says enough.
   }
-  const versions = version === packageVersion() ? '' : ` (it is ${version}, this command ${packageVersion()})`
+  const versions = version === VERSION ? '' : ` (it is ${version}, this command ${VERSION})`
   return new ForksafeError(
     'FORKSAFE_ERR_CONTROL_REFUSED',
     `supervisor ${target.name} refused: ${why}${versions}`,
