@@ -44,7 +44,12 @@ const PRIMARY_CLIENTS_CLOSE = 2_000
  *
  * @throws FORKSAFE_ERR_NOT_PRIMARY, FORKSAFE_ERR_RUNTIME_FOLDER, FORKSAFE_ERR_NAME_RUNNING.
  */
-export const startSupervisor = async ({ settings, resolve, signals, onTerminal }: StartOptions): Promise<Started> => {
+export const startSupervisor = async ({
+  settings,
+  resolve,
+  signals,
+  onTerminal,
+}: StartOptions): Promise<Started> => {
   assertPrimary()
   const folder = runtimeFolder(process.env)
   const paths = runtimePaths(folder, settings.name)
@@ -60,7 +65,9 @@ export const startSupervisor = async ({ settings, resolve, signals, onTerminal }
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    undo.push(await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)))
+    undo.push(
+      await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
+    )
     await endLeftovers(paths.record, warn)
     undo.push(() => removeRunRecord(paths.record))
     const self = processIdentity(process.pid)
@@ -82,7 +89,8 @@ export const startSupervisor = async ({ settings, resolve, signals, onTerminal }
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())
-    if (signals) undo.push(installSignals(actionsOf(supervisor), { onTerminal, echoWithin: signalEchoOf(process.env) }))
+    if (signals)
+      undo.push(installSignals(actionsOf(supervisor), { onTerminal, echoWithin: signalEchoOf(process.env) }))
     undo.push(listenToPm2((reason) => void supervisor.stop({ reason })))
     const clientsClosed = clientsClosedWith(supervisor)
     void supervisor.started.then((started) => {

@@ -65,11 +65,20 @@ export interface RunningSupervisor extends AsyncDisposable {
  * @throws FORKSAFE_ERR_NOT_PRIMARY, _NAME_RUNNING, _RUNTIME_FOLDER: nothing was started.
  * @throws FORKSAFE_ERR_START_FAILED: it was stopped before all workers were ready.
  */
-export const supervise = async ({ signals = true, ...options }: SuperviseOptions): Promise<RunningSupervisor> => {
+export const supervise = async ({
+  signals = true,
+  ...options
+}: SuperviseOptions): Promise<RunningSupervisor> => {
   const resolve = async () =>
-    (await resolveSettings({ options: { ...options }, env: {}, cwd: process.cwd(), searchConfig: false })).settings
+    (await resolveSettings({ options: { ...options }, env: {}, cwd: process.cwd(), searchConfig: false }))
+      .settings
   const settings = await resolve()
-  const { supervisor, ended } = await startSupervisor({ settings, resolve, signals, onTerminal: isOnTerminal() })
+  const { supervisor, ended } = await startSupervisor({
+    settings,
+    resolve,
+    signals,
+    onTerminal: isOnTerminal(),
+  })
   if (signals) void ended.then(({ exitCode }) => process.exit(exitCode))
   const stop = (how: { now?: boolean } = {}): Promise<OperationResult> => {
     void supervisor.stop({ ...how, reason: 'stop()' })
@@ -77,7 +86,10 @@ export const supervise = async ({ signals = true, ...options }: SuperviseOptions
   }
   if ((await supervisor.started) === null) {
     const { message } = await ended
-    throw new ForksafeError('FORKSAFE_ERR_START_FAILED', `supervise(): ${message} before all workers were ready`)
+    throw new ForksafeError(
+      'FORKSAFE_ERR_START_FAILED',
+      `supervise(): ${message} before all workers were ready`,
+    )
   }
   return {
     name: settings.name,

@@ -82,7 +82,8 @@ const parseJson = (source: string, shown: string): unknown => {
   } catch (error) {
     const before = source.slice(0, jsonErrorPosition(source)).split('\n')
     const place = `${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
-    const why = messageOf(error).replace(/(, \.*".*" is not valid JSON| in JSON at position.*)$/, '')
+    const text = error instanceof Error ? error.message : String(error)
+    const why = messageOf(text.replace(/(, (\.\.\.)?".*| (in JSON )?at position .*)$/s, ''))
     throw unreadable(`${shown}:${place}: is not valid JSON: ${why}`, error)
   }
 }

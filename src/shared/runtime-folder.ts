@@ -33,11 +33,22 @@ export const runtimeFolder = (env: NodeJS.ProcessEnv, uid = process.getuid?.()):
 }
 
 /**
- * The paths of a name.
+ * The paths of a name for the supervisor that is going to use them; the folder is created and checked.
+ *
+ * @throws FORKSAFE_ERR_RUNTIME_FOLDER: see {@link pathsIn} and {@link ensureRuntimeFolder}.
+ */
+export const runtimePaths = (name: string, env: NodeJS.ProcessEnv = process.env): RuntimePaths => {
+  const paths = pathsIn(runtimeFolder(env), name)
+  ensureRuntimeFolder(paths.folder)
+  return paths
+}
+
+/**
+ * The paths of a name. Looks at nothing on disk.
  *
  * @throws FORKSAFE_ERR_RUNTIME_FOLDER when the socket's path is longer than a socket's path may be.
  */
-export const runtimePaths = (folder: string, name: string): RuntimePaths => {
+export const pathsIn = (folder: string, name: string): RuntimePaths => {
   const socket = join(folder, `${name}.sock`)
   const length = Buffer.byteLength(socket)
   if (length > MAX_SOCKET_PATH) {

@@ -1,0 +1,38 @@
+// Which exit code a failure has. docs/cli.md lists them; a test compares the page with this table.
+
+import { type ErrorCode, ForksafeError } from '../shared/errors.js'
+
+export const EXIT_CODES = {
+  0: 'done; for `start` a stop that left nothing behind',
+  1: 'unexpected, refused, or ended by force',
+  2: 'the command line of a client command is wrong, or several supervisors run and none was named',
+  3: 'no such supervisor is running',
+  4: 'the supervisor did not answer in time',
+  5: 'the rolling restart was given up: rolled back, or nothing was touched because configuration or script is broken',
+  8: 'a supervisor of this name is already running',
+  78: 'the configuration of `start` is wrong: flags, environment, file, script or runtime folder',
+} as const
+
+export type ExitCode = keyof typeof EXIT_CODES
+
+/** A mistake in what somebody wrote: 78 for `start`, so that a service manager does not try again; 2 elsewhere. */
+export type MistakeCode = 2 | 78
+
+export const exitCodeOf = (error: unknown, mistake: MistakeCode): ExitCode =>
+  error instanceof ForksafeError ? (CODE_OF[error.code] ?? (MISTAKES.has(error.code) ? mistake : 1)) : 1
+
+const CODE_OF: Partial<Record<ErrorCode, ExitCode>> = {
+  FORKSAFE_ERR_NOT_RUNNING: 3,
+  FORKSAFE_ERR_CONTROL_TIMEOUT: 4,
+  FORKSAFE_ERR_NAME_AMBIGUOUS: 2,
+  FORKSAFE_ERR_NAME_RUNNING: 8,
+  FORKSAFE_ERR_RELOAD_FAILED: 5,
+}
+
+const MISTAKES: ReadonlySet<ErrorCode> = new Set([
+  'FORKSAFE_ERR_OPTION_INVALID',
+  'FORKSAFE_ERR_OPTION_UNKNOWN',
+  'FORKSAFE_ERR_CONFIG_UNREADABLE',
+  'FORKSAFE_ERR_SCRIPT_UNREADABLE',
+  'FORKSAFE_ERR_RUNTIME_FOLDER',
+])

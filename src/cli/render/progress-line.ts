@@ -1,0 +1,43 @@
+// An event of a long operation as one plain line, aligned so that lines of workers stand under each other.
+
+import { formatDuration } from '../../shared/duration.js'
+import { printable } from '../../shared/printable.js'
+import type { Progress, WorkerFailure, WorkerRef } from '../../shared/progress.js'
+import { formatSeconds } from './figures.js'
+
+/** Null for an event that this version does not know: a newer supervisor may tell more. */
+export const progressLine = (progress: Progress): string | null => {
+  switch (progress.event) {
+    case 'workerStarting':
+      return workerLine(progress, 'starting')
+    case 'workerReady':
+      return workerLine(progress, 'ready', formatSeconds(progress.ms))
+    case 'workerDraining':
+      return workerLine(progress, 'draining', `for ${printable(progress.reason)}`)
+    case 'workerExited':
+      return workerLine(progress, progress.expected ? 'gone' : 'died', printable(progress.reason))
+    case 'workerWaiting':
+      return `worker ${progress.slot}  waiting   ${formatSeconds(progress.ms)}  ${printable(progress.reason)}`
+    case 'reloading':
+      return `rolling restart of ${count(progress.slots.length, 'worker')} to generation ${progress.generation}`
+    case 'stopping':
+      return `stopping within ${formatDuration(progress.budget)}`
+    case 'reloaded':
+    case 'reloadFailed':
+    case 'stopped':
+      // The result that follows says it.
+      return null
+    default:
+      return null
+  }
+}
+
+export const failureLine = ({ slot, pid, reason }: WorkerFailure): string =>
+  `  worker ${slot}${pid === null ? '' : `  pid ${pid}`}  ${printable(reason)}`
+
+const WIDEST_STATE = 'starting'.length
+
+const workerLine = ({ slot, pid, generation }: WorkerRef, state: string, rest = ''): string =>
+  `worker ${slot}  ${state.padEnd(WIDEST_STATE)}  pid ${pid}  generation ${generation}  ${rest}`.trimEnd()
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`

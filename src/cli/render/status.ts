@@ -1,0 +1,82 @@
+// A status as a headline and a table, for people. For programs `--json` prints the status as it is.
+
+import { printable } from '../../shared/printable.js'
+import type { ClientReport } from '../../shared/resources.js'
+import type { SupervisorStatus, WorkerStatus } from '../../shared/status.js'
+import type { Colors } from '../screen.js'
+import { formatMemory, formatPercent, formatSeconds, formatUptime } from './figures.js'
+import { type Cell, renderTable } from './table.js'
+
+export interface StatusView {
+  colors: Colors
+  /** Unix time in ms. */
+  now: number
+}
+
+/** Ends with a line end. */
+export const renderStatus = (status: SupervisorStatus, view: StatusView): string => {
+  const { colors } = view
+  const headline = [
+    colors.bold(printable(status.name)),
+    paintState(status.state, colors)(printable(status.state)),
+    `generation ${status.generation}`,
+    `pid ${status.pid}`,
+    `up ${formatUptime(view.now - status.startedAt)}`,
+    colors.dim(printable(status.script)),
+  ].join('  ')
+  const table = renderTable([
+    COLUMNS.map((text) => ({ text, paint: colors.dim, isRight: RIGHT.has(text) })),
+    ...status.workers.map((worker) => workerRow(worker, view)),
+  ])
+  const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
+  return [headline, '', ...table, ...(exits.length === 0 ? [] : ['', ...exits]), ''].join('\n')
+}
+
+const COLUMNS = ['slot', 'pid', 'state', 'gen', 'uptime', 'restarts', 'cpu', 'memory', 'clients'] as const
+const RIGHT: ReadonlySet<string> = new Set(['slot', 'pid', 'gen', 'uptime', 'restarts', 'cpu', 'memory'])
+
+const workerRow = (worker: WorkerStatus, { colors, now }: StatusView): Cell[] => {
+  const hasProcess = worker.pid !== null
+  const { state, nextStartAt } = worker
+  const waits = nextStartAt === null ? '' : ` ${formatSeconds(Math.max(0, nextStartAt - now))}`
+  const cells: Record<(typeof COLUMNS)[number], Cell> = {
+    slot: { text: String(worker.slot) },
+    pid: { text: hasProcess ? String(worker.pid) : '-' },
+    state: { text: printable(state) + waits, paint: paintState(state, colors) },
+    gen: { text: String(worker.generation) },
+    uptime: { text: hasProcess ? formatUptime(worker.uptimeMs) : '-' },
+    restarts: { text: String(worker.restarts), ...(worker.restarts > 0 ? { paint: colors.yellow } : {}) },
+    cpu: { text: formatPercent(worker.cpuPercent) },
+    memory: { text: formatMemory(worker.rssBytes) },
+    clients: { text: worker.clients.map(clientText).join(', ') },
+  }
+  return COLUMNS.map((column) => ({ ...cells[column], isRight: RIGHT.has(column) }))
+}
+
+const clientText = ({ name, state, role, pending }: ClientReport): string => {
+  const part = role === 'own' ? '' : ` ${printable(role)}`
+  return `${printable(name)} ${printable(state)}${part}${pending > 0 ? ` (${pending} pending)` : ''}`
+}
+
+const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusView): string[] =>
+  lastExit === null
+    ? []
+    : [
+        colors.dim(
+          `slot ${slot} last: ${printable(lastExit.reason)} (${formatUptime(now - lastExit.at)} ago)`,
+        ),
+      ]
+
+export const paintState = (state: string, colors: Colors): ((text: string) => string) => {
+  switch (state) {
+    case 'running':
+    case 'ready':
+      return colors.green
+    case 'exited':
+    case 'waiting':
+    case 'stopped':
+      return colors.red
+    default:
+      return colors.yellow
+  }
+}

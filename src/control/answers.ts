@@ -1,0 +1,50 @@
+// Whether what came over the socket is what the contract says, looked at as far as the CLI relies on it: the other side
+// may be another version.
+
+import type { OperationResult } from '../shared/progress.js'
+import type { SupervisorStatus } from '../shared/status.js'
+import type { LogStreamLine, OperationLine, VersionAnswer } from './wire.js'
+
+export const isVersionAnswer = (value: unknown): value is VersionAnswer =>
+  isObject(value) &&
+  typeof value.name === 'string' &&
+  typeof value.version === 'string' &&
+  Number.isSafeInteger(value.pid) &&
+  (value.startTime === null || Number.isSafeInteger(value.startTime))
+
+export const isStatus = (value: unknown): value is SupervisorStatus =>
+  isObject(value) &&
+  typeof value.name === 'string' &&
+  typeof value.pid === 'number' &&
+  typeof value.state === 'string' &&
+  typeof value.generation === 'number' &&
+  typeof value.script === 'string' &&
+  typeof value.startedAt === 'number' &&
+  Array.isArray(value.workers) &&
+  value.workers.every(isWorker)
+
+/** Any event with a name: newer versions may tell more; who shows them ignores what it does not know. */
+export const isOperationLine = (value: unknown): value is OperationLine =>
+  isObject(value) && typeof value.event === 'string' && (value.event !== 'result' || isResult(value))
+
+export const isLogStreamLine = (value: unknown): value is LogStreamLine =>
+  isObject(value) &&
+  typeof value.event === 'string' &&
+  (value.event !== 'line' || typeof value.text === 'string')
+
+const isResult = (value: Record<string, unknown>): value is Record<string, unknown> & OperationResult =>
+  typeof value.ok === 'boolean' &&
+  Number.isSafeInteger(value.exitCode) &&
+  typeof value.message === 'string' &&
+  Array.isArray(value.failures) &&
+  value.failures.every((failure) => isObject(failure) && typeof failure.reason === 'string')
+
+const isWorker = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value.slot === 'number' &&
+  typeof value.state === 'string' &&
+  Array.isArray(value.clients) &&
+  value.clients.every((client) => isObject(client) && typeof client.name === 'string')
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

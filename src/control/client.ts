@@ -1,0 +1,145 @@
+// The other end of the control socket, as functions: what one asks a running supervisor for and what comes back.
+// Which supervisor: src/control/find-supervisors.ts. Bounds and failures of one request: src/control/http-exchange.ts.
+
+import type { LogLine } from '../observe/log-buffer.js'
+import { formatDuration } from '../shared/duration.js'
+import { ForksafeError } from '../shared/errors.js'
+import { isAlive, type ProcessIdentity } from '../shared/process-identity.js'
+import type { OperationResult, Progress } from '../shared/progress.js'
+import type { SupervisorStatus } from '../shared/status.js'
+import { isLogStreamLine, isOperationLine, isStatus, isVersionAnswer } from './answers.js'
+import {
+  type ControlTarget,
+  type ExchangeTiming,
+  exchange,
+  jsonLines,
+  malformed,
+  parseAnswer,
+} from './http-exchange.js'
+import { PATHS, type VersionAnswer } from './wire.js'
+
+export interface ClientTiming extends ExchangeTiming {
+  /** How long a supervisor may take from the result of `stop` to the end of its process. */
+  gone: number
+}
+
+const DEFAULT_TIMING: ClientTiming = { firstByte: 5_000, idle: 10_000, gone: 10_000 }
+const GONE_POLL = 20
+
+type OnProgress = (progress: Progress) => void
+
+/**
+ * A running supervisor, seen through its control socket.
+ *
+ * Each method throws FORKSAFE_ERR_NOT_RUNNING, FORKSAFE_ERR_CONTROL_TIMEOUT or FORKSAFE_ERR_CONTROL_REFUSED, and none
+ * waits without a bound: an operation may take long, but its stream must show a sign of life each 10 s.
+ */
+export class ControlClient {
+  readonly target: ControlTarget
+  readonly #timing: ClientTiming
+
+  constructor(target: ControlTarget, timing: Partial<ClientTiming> = {}) {
+    this.target = target
+    this.#timing = { ...DEFAULT_TIMING, ...timing }
+  }
+
+  async version(): Promise<VersionAnswer> {
+    const answer = await this.#get(PATHS.version)
+    if (!isVersionAnswer(answer)) throw malformed(this.target)
+    return answer
+  }
+
+  async status(): Promise<SupervisorStatus> {
+    const answer = await this.#get(PATHS.status)
+    if (!isStatus(answer)) throw malformed(this.target)
+    return answer
+  }
+
+  /** Rolls all workers; the result tells how it went, `exitCode` as in docs/cli.md. */
+  reload(onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    return this.#operate(PATHS.reload, {}, onProgress)
+  }
+
+  /** Stops the supervisor and waits until its process is gone. */
+  async stop(options: { now?: boolean } = {}, onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    const identity = await this.version()
+    const result = await this.#operate(PATHS.stop, { now: options.now ?? false }, onProgress)
+    await this.#untilGone(identity)
+    return result
+  }
+
+  /**
+   * The newest `lines` lines, then, with `follow`, each new one until `signal` or the supervisor's end.
+   *
+   * @param onDropped told how many lines were left out because they came faster than they were read.
+   */
+  async logs(
+    onLine: (line: LogLine) => void,
+    options: {
+      lines?: number
+      follow?: boolean
+      signal?: AbortSignal
+      onDropped?: (count: number) => void
+    } = {},
+  ): Promise<void> {
+    const { lines = 100, follow = false, signal, onDropped = () => {} } = options
+    let hasEnded = false
+    const onText = jsonLines(this.target, (line) => {
+      if (!isLogStreamLine(line)) throw malformed(this.target)
+      if (line.event === 'line') onLine(line)
+      else if (line.event === 'dropped') onDropped(line.count)
+      else if (line.event === 'end') hasEnded = true
+    })
+    const path = `${PATHS.logs}?lines=${lines}&follow=${follow}`
+    await exchange(this.target, { method: 'GET', path, signal }, this.#timing, onText)
+    if (!hasEnded && signal?.aborted !== true) throw this.#cutShort()
+  }
+
+  async #get(path: string): Promise<unknown> {
+    let text = ''
+    await exchange(this.target, { method: 'GET', path }, this.#timing, (piece) => {
+      text += piece
+    })
+    return parseAnswer(this.target, text)
+  }
+
+  async #operate(path: string, body: object, onProgress: OnProgress): Promise<OperationResult> {
+    let result: OperationResult | undefined
+    const onText = jsonLines(this.target, (line) => {
+      if (!isOperationLine(line)) throw malformed(this.target)
+      if (line.event === 'result') {
+        const { event: _event, ...rest } = line
+        result = rest
+      } else if (line.event !== 'alive' && line.event !== 'dropped') {
+        onProgress(line)
+      }
+    })
+    await exchange(this.target, { method: 'POST', path, body }, this.#timing, onText)
+    if (result === undefined) throw this.#cutShort()
+    return result
+  }
+
+  async #untilGone({ pid, startTime }: ProcessIdentity): Promise<void> {
+    const deadline = performance.now() + this.#timing.gone
+    while (isAlive({ pid, startTime })) {
+      if (performance.now() > deadline) {
+        const limit = formatDuration(this.#timing.gone)
+        throw new ForksafeError(
+          'FORKSAFE_ERR_CONTROL_TIMEOUT',
+          `supervisor ${this.target.name} stopped its workers, but its process ${pid} is still there after ${limit}`,
+          { details: { name: this.target.name, pid } },
+        )
+      }
+      await new Promise((resolve) => setTimeout(resolve, GONE_POLL))
+    }
+  }
+
+  #cutShort(): ForksafeError {
+    const { name } = this.target
+    return new ForksafeError(
+      'FORKSAFE_ERR_NOT_RUNNING',
+      `supervisor ${name} ended before it had answered; see its log`,
+      { details: { name } },
+    )
+  }
+}

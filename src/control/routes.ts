@@ -1,0 +1,143 @@
+// What each path of the control socket does. How requests come in and what becomes of broken ones: src/control/server.ts.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Controllable } from '../primary/controllable.js'
+import { messageOf } from '../shared/errors.js'
+import { processIdentity } from '../shared/process-identity.js'
+import type { OperationResult, Progress } from '../shared/progress.js'
+import { LineResponse } from './line-response.js'
+import { Refusal } from './refusal.js'
+import { readBody } from './request-body.js'
+import { type ControlTiming, PATHS, type SupervisorIdentity, type VersionAnswer } from './wire.js'
+
+export interface RouteContext {
+  supervisor: Controllable
+  identity: SupervisorIdentity
+  timing: ControlTiming
+  /** Log streams that only end when told to; each call ends one. */
+  followers: Set<() => void>
+}
+
+/**
+ * Answers a request.
+ *
+ * @throws Refusal: unknown path, wrong method, bad query or body; nothing was done.
+ */
+export const answerRequest = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RouteContext,
+): Promise<void> => {
+  const url = parseUrl(request.url ?? '/')
+  const methods = Object.hasOwn(ROUTES, url.pathname) ? ROUTES[url.pathname] : undefined
+  if (methods === undefined) {
+    const known = Object.values(PATHS).join(', ')
+    throw new Refusal(
+      404,
+      `there is no ${url.pathname.slice(0, 64)} in ${context.identity.version}; there is ${known}`,
+    )
+  }
+  const method = request.method ?? ''
+  const handler = Object.hasOwn(methods, method) ? methods[method] : undefined
+  if (handler === undefined) {
+    const allow = Object.keys(methods).join(', ')
+    throw new Refusal(405, `${url.pathname} does not take ${method}; it takes ${allow}`, allow)
+  }
+  await handler({ request, response, url, ...context })
+}
+
+type Handler = (
+  call: RouteContext & { request: IncomingMessage; response: ServerResponse; url: URL },
+) => Promise<void>
+
+const ROUTES: Record<string, Record<string, Handler>> = {
+  [PATHS.version]: {
+    GET: async ({ response, identity }) => {
+      const { startTime } = processIdentity(identity.pid)
+      sendJson(response, 200, { ...identity, startTime } satisfies VersionAnswer)
+    },
+  },
+  [PATHS.status]: {
+    GET: async ({ response, supervisor }) => sendJson(response, 200, await supervisor.status()),
+  },
+  [PATHS.reload]: {
+    POST: async ({ request, response, supervisor, timing }) => {
+      await readBody(request, [])
+      await streamOperation(response, timing, (tell) => supervisor.reload(tell))
+    },
+  },
+  [PATHS.stop]: {
+    POST: async ({ request, response, supervisor, timing }) => {
+      const { now = false } = await readBody(request, ['now'])
+      if (typeof now !== 'boolean') throw new Refusal(400, 'now is not true or false')
+      const reason = now ? 'supervisor stop --now' : 'supervisor stop'
+      await streamOperation(response, timing, (tell) => supervisor.stop({ now, reason }, tell))
+    },
+  },
+  [PATHS.logs]: {
+    GET: async ({ response, url, supervisor, timing, followers }) => {
+      const count = lineCount(url.searchParams.get('lines'))
+      const isFollowing = isTrue('follow', url.searchParams.get('follow'))
+      const stream = new LineResponse(response, timing.alive)
+      for (const line of supervisor.logs.last(count))
+        stream.write({ event: 'line', ...line }, { isBounded: true })
+      if (!isFollowing) return stream.end({ event: 'end' })
+      const unfollow = supervisor.logs.follow((line) => stream.write({ event: 'line', ...line }))
+      const end = (): void => stream.end({ event: 'end' })
+      followers.add(end)
+      response.on('close', () => {
+        unfollow()
+        followers.delete(end)
+      })
+    },
+  },
+}
+
+/** The operation goes on and ends as it would, whether or not somebody still listens. */
+const streamOperation = async (
+  response: ServerResponse,
+  timing: ControlTiming,
+  run: (tell: (progress: Progress) => void) => Promise<OperationResult>,
+): Promise<void> => {
+  const stream = new LineResponse(response, timing.alive)
+  try {
+    stream.end({ event: 'result', ...(await run((progress) => stream.write(progress))) })
+  } catch (error) {
+    const message = `unexpected: ${messageOf(error)}`
+    stream.end({ event: 'result', ok: false, exitCode: 1, message, generation: 0, failures: [] })
+  }
+}
+
+export const sendJson = (response: ServerResponse, status: number, body: unknown): void => {
+  const text = `${JSON.stringify(body)}\n`
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  })
+  response.end(text)
+}
+
+const parseUrl = (raw: string): URL => {
+  try {
+    return new URL(raw, 'http://supervisor')
+  } catch {
+    throw new Refusal(400, 'the request target is not a path')
+  }
+}
+
+const DEFAULT_LINES = 100
+const MAX_LINES = 10_000
+
+const lineCount = (raw: string | null): number => {
+  if (raw === null) return DEFAULT_LINES
+  const count = /^\d{1,5}$/.test(raw) ? Number(raw) : Number.NaN
+  if (!(count <= MAX_LINES)) throw new Refusal(400, `lines is not a whole number from 0 to ${MAX_LINES}`)
+  return count
+}
+
+const isTrue = (name: string, raw: string | null): boolean => {
+  if (raw === null || raw === 'false') return false
+  if (raw === 'true' || raw === '') return true
+  throw new Refusal(400, `${name} is not true or false`)
+}
