@@ -23,7 +23,7 @@ import { WebSocketServer } from 'ws'
  * @property {number | null} goneAt  When the TCP connection had ended.
  */
 
-/** @typedef {'accept' | 'open' | 'refuse' | 'message' | 'closeFrame' | 'gone'} UpstreamEvent */
+/** @typedef {'accept' | 'open' | 'refuse' | 'hang' | 'message' | 'closeFrame' | 'gone'} UpstreamEvent */
 
 /**
  * @typedef {object} UpstreamRecord
@@ -221,7 +221,11 @@ export class RecordingUpstream extends EventEmitter {
     if (connection === undefined) return
     identify(connection, request)
     const { refuseWith, hangsUpgrade } = this.behaviour
-    if (hangsUpgrade) return
+    if (hangsUpgrade) {
+      socket.resume().on('end', () => socket.end())
+      this.#record('hang', connection)
+      return
+    }
     if (refuseWith !== null) {
       socket.end(`HTTP/1.1 ${refuseWith} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
       this.#record('refuse', connection)

@@ -43,6 +43,8 @@ const MARK = 'TEST_TREE_MARK'
 const GRACEFUL_END = 30_000
 /** Workers are promised to be gone that long after the `kill -9` of their primary; and the test's own delay. */
 const ORPHANS_END = 2_000 + 1_000
+/** A graceful stop has waited for its workers: only the kernel's own work may still be under way. */
+const STRAGGLERS_END = 500
 const LAST_LINES = 60
 
 /** Starts a supervisor for a test; it is ended, and checked to leave nothing, when the test is over. */
@@ -197,40 +199,21 @@ export class SupervisorProcess {
   /**
    * Waits for the exit and proves that nothing is left: no process, and, unless it was killed, no socket file and no lock.
    *
-   * @throws naming what is left, and ending it.
+   * @throws naming what is left. Whatever the outcome, no process of it lives on.
    */
   async leavesNothing({ timeout = GRACEFUL_END }: { timeout?: number } = {}): Promise<Exit> {
-    const exit = await withDeadline(this.exited, {
-      what: 'the supervisor to exit',
-      timeout,
-      last: () => this.lastLines(),
-    })
-    const wasKilled = exit.signal === 'SIGKILL'
-    const wait = { what: 'no process of the supervisor to be left', timeout: wasKilled ? ORPHANS_END : 1_000 }
     try {
-      await eventually(
-        () => this.members(),
-        (members) => members.length === 0,
-        wait,
-      )
+      return await this.#proveNothingLeft(timeout)
     } finally {
       killProcesses(this.members())
     }
-    const files = this.filesLeft()
-    if (!wasKilled && files.length > 0)
-      throw new Error(`left in the runtime folder ${this.home}: ${files.join(', ')}`)
-    return exit
   }
 
   /** Stops it by SIGTERM if it still runs, and proves that nothing is left. */
   async end(): Promise<void> {
     this.signal('SIGTERM')
     this.signal('SIGCONT') // A stopped process takes its signals only then.
-    try {
-      await this.leavesNothing()
-    } finally {
-      killProcesses(this.members())
-    }
+    await this.leavesNothing()
   }
 
   lastLines(): string {
@@ -244,6 +227,26 @@ export class SupervisorProcess {
 
   removeFolder(): void {
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async #proveNothingLeft(timeout: number): Promise<Exit> {
+    const last = () => this.lastLines()
+    const exit = await withDeadline(this.exited, { what: 'the supervisor to exit', timeout, last })
+    const wasKilled = exit.signal === 'SIGKILL'
+    const wait = {
+      what: 'no process of the supervisor to be left',
+      timeout: wasKilled ? ORPHANS_END : STRAGGLERS_END,
+    }
+    await eventually(
+      () => this.members(),
+      (members) => members.length === 0,
+      wait,
+    )
+    const files = this.filesLeft()
+    if (!wasKilled && files.length > 0) {
+      throw new Error(`left in the runtime folder ${this.home}: ${files.join(', ')}`)
+    }
+    return exit
   }
 
   #add(line: string): void {
