@@ -15,7 +15,7 @@ import { processIdentity } from '../shared/process-identity.js'
 import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
-import { ensureRuntimeFolder, runtimeFolder, runtimePaths } from '../shared/runtime-folder.js'
+import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import { VERSION } from '../shared/version.js'
 import { serveControl } from './server.js'
@@ -51,9 +51,8 @@ export const startSupervisor = async ({
   onTerminal,
 }: StartOptions): Promise<Started> => {
   assertPrimary()
-  const folder = runtimeFolder(process.env)
-  const paths = runtimePaths(folder, settings.name)
-  ensureRuntimeFolder(folder)
+  const paths = runtimePaths(settings.name)
+  ensureRuntimeFolder(paths.folder)
   const logs = new LogBuffer()
   const output = new Output({ format: settings.logFormat, buffer: logs })
   const warn = (text: string): void =>
