@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
-import { startLoad } from './support/load.js'
+import { describeLoad, startLoad } from '../support/load.js'
 import { Primary } from './support/primary.js'
 
 const ROUNDS = 5
+const CLIENTS = { keepalive: 10, close: 5, slow: 5, slowReused: 10 }
 
 /** Rolls two workers again and again under load, each new one ready before its predecessor is told to drain. */
 const roll = async (t: Test, script: string): Promise<void> => {
@@ -10,7 +11,7 @@ const roll = async (t: Test, script: string): Promise<void> => {
   let workers = [await primary.serve(), await primary.serve()]
   const [first] = workers
   if (!first) throw new Error('no worker')
-  const load = startLoad(first.port)
+  const load = startLoad({ port: first.port, slowPath: '/slow', timeout: 8_000, clients: CLIENTS })
   for (let round = 0; round < ROUNDS; round++) {
     const replacements = []
     for (const { id } of workers) {
@@ -21,9 +22,9 @@ const roll = async (t: Test, script: string): Promise<void> => {
     }
     workers = replacements
   }
-  await load.stop()
-  t.same(load.failures, [], `none of ${load.answered} requests failed`)
-  t.ok(load.answered > 500, `enough requests to mean something: ${load.answered}`)
+  const result = await load.stop()
+  t.equal(result.failed, 0, describeLoad(result))
+  t.ok(result.requests > 500, `enough requests to mean something: ${result.requests}`)
 }
 
 t.test('a plain http app loses no request when its workers are rolled', (t) => roll(t, 'http-app.js'))

@@ -3,7 +3,7 @@ import { Agent, get as httpGet, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import WebSocket from 'ws'
-import { get } from './support/load.js'
+import { get } from './support/get.js'
 import { Primary } from './support/primary.js'
 
 const CLEAN = { requests: 0, upgraded: 0, hooks: [] }

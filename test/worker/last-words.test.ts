@@ -1,10 +1,11 @@
 import t, { type Test } from 'tap'
 import { isAlive, processIdentity } from '../../src/shared/process-identity.js'
+import { eventually } from '../support/deadline.js'
 import { Primary } from './support/primary.js'
-import { Upstream } from './support/upstream.js'
+import { closeFrames, recordingUpstream } from './support/upstream.js'
 
 const start = async (t: Test, env: NodeJS.ProcessEnv = {}) => {
-  const upstream = await Upstream.start(t)
+  const upstream = await recordingUpstream(t)
   const primary = new Primary(t, 'upstream-client.js', { env: { UPSTREAM: upstream.url, ...env } })
   const { id, pid } = await primary.fork()
   const { by } = await primary.frame(id, 'ready')
@@ -20,8 +21,7 @@ for (const [told, code] of [
     const { upstream, primary, id } = await start(t)
     primary.tellApp(id, told)
     t.equal((await primary.exit(id)).code, code, 'the exit code is the app’s')
-    await upstream.closed(1)
-    t.same(upstream.closes, [{ code: 1001, reason: 'last words' }])
+    t.same(await closeFrames(upstream, 1), [{ code: 1001, reason: 'last words' }])
   })
 }
 
@@ -38,35 +38,33 @@ t.test('a drain closes the clients with a whole handshake', async (t) => {
   t.equal(by, 'clients')
   primary.drain(id)
   t.equal((await primary.exit(id)).code, 0)
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
 })
 
 t.test('clients are closed before the app’s own listeners run', async (t) => {
   const { upstream, primary, id } = await start(t, { HAS_LISTENER: '1' })
   primary.drain(id)
   await primary.said(id, 'own listener')
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
 })
 
 t.test('a leave order still closes the clients', async (t) => {
   const { upstream, primary, id } = await start(t)
   primary.order(id, { type: 'leave' })
   await primary.exit(id)
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
 })
 
 t.test('after kill -9 of the primary the upstream sees a Close frame and the worker is gone', async (t) => {
   const { upstream, primary, pid } = await start(t)
   const worker = processIdentity(pid)
   primary.process.kill('SIGKILL')
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
-  const deadline = Date.now() + 10_000
-  while (isAlive(worker) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
-  t.notOk(isAlive(worker), 'worker gone')
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
+  await eventually(
+    () => isAlive(worker),
+    (alive) => !alive,
+    { what: 'the end of the worker' },
+  )
 })
 
 t.test('a report tells the clients, and comes by itself when they change', async (t) => {

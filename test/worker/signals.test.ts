@@ -1,5 +1,5 @@
 import t from 'tap'
-import { get } from './support/load.js'
+import { get } from './support/get.js'
 import { Primary } from './support/primary.js'
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
-import { get } from './support/load.js'
+import { get } from './support/get.js'
 import { fixture } from './support/primary.js'
-import { Upstream } from './support/upstream.js'
+import { closeFrames, opened, recordingUpstream } from './support/upstream.js'
 
 uninstrumentChildren()
 
@@ -71,12 +71,11 @@ t.test('an own listener runs at the end of the drain and decides the exit code',
 })
 
 t.test('the first client is enough, and is closed', async (t) => {
-  const upstream = await Upstream.start(t)
+  const upstream = await recordingUpstream(t)
   const program = await start(t, { UPSTREAM: upstream.url })
-  await upstream.opened(1)
+  await opened(upstream, 1)
   program.process.kill('SIGINT')
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
   t.same(await program.ended, [null, 'SIGINT'])
 })
 
@@ -88,11 +87,11 @@ t.test('importing alone touches no signal', async (t) => {
 })
 
 t.test('a program whose client is closed ends by itself', async (t) => {
-  const upstream = await Upstream.start(t)
+  const upstream = await recordingUpstream(t)
   const program = await start(t, { UPSTREAM: upstream.url, LISTENS: 'SIGTERM', USES: 'hook' })
-  await upstream.opened(1)
+  await opened(upstream, 1)
   // The fixture listens to messages, which keeps a process with a channel alive: close the channel.
-  upstream.closeAll()
+  upstream.closeAll(1000)
   program.process.disconnect()
   t.same(await program.ended, [0, null])
 })
@@ -103,12 +102,11 @@ t.test('a hook does not keep alive a process that has a channel', async (t) => {
 })
 
 t.test('pm2: ready() is passed on, `shutdown` drains, exit code 0', async (t) => {
-  const upstream = await Upstream.start(t)
+  const upstream = await recordingUpstream(t)
   const program = await start(t, { USES: 'hook', UPSTREAM: upstream.url, pm_id: '0' })
-  await upstream.opened(1)
+  await opened(upstream, 1)
   program.process.send('shutdown')
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
   t.same(await program.ended, [0, null])
   t.match(program.output(), 'hook null message')
 })
@@ -136,15 +134,14 @@ t.test('a process that becomes a primary has its signals back', async (t) => {
 })
 
 t.test('a worker of another cluster whose primary dies closes its clients', async (t) => {
-  const upstream = await Upstream.start(t)
+  const upstream = await recordingUpstream(t)
   const program = await start(t, { UPSTREAM: upstream.url, USES: 'hook,server' }, [
     'foreign-primary.js',
     'standalone-app.js',
   ])
-  await upstream.opened(1)
+  await opened(upstream, 1)
   program.process.kill('SIGKILL')
-  await upstream.closed(1)
-  t.same(upstream.closes, [{ code: 1000, reason: 'drained' }])
+  t.same(await closeFrames(upstream, 1), [{ code: 1000, reason: 'drained' }])
   // Its output ends when the worker, which has inherited it, is gone too.
   await program.ended
   t.match(program.output(), 'hook null orphaned')
