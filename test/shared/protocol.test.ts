@@ -1,0 +1,104 @@
+// Messages between primary and worker: a worker is not trusted, so whatever it sends is either well formed, none of
+// ours, or called malformed; never an exception.
+
+import fc from 'fast-check'
+import t from 'tap'
+import { toFrame, type WorkerMessage, type WorkerReport, workerMessageIn } from '../../src/shared/protocol.js'
+
+const client = {
+  name: 'feed',
+  identity: 'feed',
+  state: 'open',
+  role: 'own',
+  epoch: 1,
+  pending: 0,
+  confirmed: 2,
+  reconnects: 0,
+} as const
+const report: WorkerReport = {
+  eventLoopDelayMs: 0.5,
+  connections: 1,
+  inFlight: 0,
+  clients: [client],
+  waitingFor: [],
+}
+
+const MESSAGES: WorkerMessage[] = [
+  { type: 'hello' },
+  { type: 'ready', by: 'listening' },
+  { type: 'listening', address: ':8080' },
+  { type: 'signalled', signal: 'SIGTERM' },
+  { type: 'report', id: 3, report },
+  { type: 'report', id: null, report },
+  { type: 'askBarrier', id: 1 },
+  { type: 'drained', forced: { requests: 0, upgraded: 1, hooks: ['late'] } },
+  { type: 'fault', text: 'Error: boom' },
+]
+
+t.test('each message survives the channel', async (t) => {
+  for (const message of MESSAGES) {
+    t.same(workerMessageIn(JSON.parse(JSON.stringify(toFrame(message)))), message, message.type)
+  }
+})
+
+t.test('messages of the application and of node:cluster are none of ours', async (t) => {
+  for (const raw of [
+    null,
+    undefined,
+    1,
+    'ready',
+    [],
+    {},
+    { cmd: 'NODE_CLUSTER', act: 'online' },
+    { type: 'ready' },
+  ]) {
+    t.equal(workerMessageIn(raw), undefined)
+  }
+})
+
+t.test('each field is checked', async (t) => {
+  const wrong: [WorkerMessage['type'], Record<string, unknown>][] = [
+    ['ready', { by: 'magic' }],
+    ['listening', { address: 8080 }],
+    ['listening', { address: 'x'.repeat(2_000) }],
+    ['signalled', {}],
+    ['askBarrier', { id: 1.5 }],
+    ['drained', { forced: { requests: -1, upgraded: 0, hooks: [] } }],
+    ['fault', { text: 'x'.repeat(10_000) }],
+    ['report', { id: 1, report: { ...report, clients: Array.from({ length: 1_001 }, () => client) } }],
+    ['report', { id: 1, report: { ...report, clients: [{ ...client, pending: 'many' }] } }],
+    ['report', { id: 1, report: { ...report, eventLoopDelayMs: Number.NaN } }],
+  ]
+  for (const [type, fields] of wrong) {
+    t.equal(workerMessageIn({ cmd: 'NODE_FORKSAFE', message: { type, ...fields } }), 'malformed', type)
+  }
+  for (const message of [
+    null,
+    [],
+    'hello',
+    {},
+    { type: 'toString' },
+    { type: '__proto__' },
+    { type: 'drain' },
+  ]) {
+    t.equal(workerMessageIn({ cmd: 'NODE_FORKSAFE', message }), 'malformed')
+  }
+})
+
+t.test('no input whatever makes it throw', async (t) => {
+  const types = [...MESSAGES.map(({ type }) => type), 'nonsense']
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...types),
+      fc.dictionary(fc.string(), fc.anything()),
+      fc.anything(),
+      (type, fields, any) => {
+        workerMessageIn({ cmd: 'NODE_FORKSAFE', message: { ...fields, type } })
+        workerMessageIn({ cmd: 'NODE_FORKSAFE', message: { type: 'report', id: any, report: any } })
+        workerMessageIn(any)
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+  t.pass('2,000 inputs')
+})
