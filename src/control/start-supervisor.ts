@@ -6,6 +6,7 @@ import { Output } from '../observe/output.js'
 import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
 import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
+import { installFaultHandler } from '../primary/process-faults.js'
 import { readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
 import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor } from '../primary/supervisor.js'
@@ -26,8 +27,8 @@ export interface StartOptions {
   resolve: () => Promise<Settings>
   /** Whether signals of this process are the supervisor's. */
   signals: boolean
-  /** Started on a terminal: a hangup stops instead of rolling. */
-  onTerminal: boolean
+  /** Whether the process is the supervisor's alone: then what nobody catches stops it in order. */
+  ownsProcess: boolean
 }
 
 export interface Started {
@@ -48,7 +49,7 @@ export const startSupervisor = async ({
   settings,
   resolve,
   signals,
-  onTerminal,
+  ownsProcess,
 }: StartOptions): Promise<Started> => {
   assertPrimary()
   const paths = runtimePaths(settings.name)
@@ -89,7 +90,18 @@ export const startSupervisor = async ({
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())
     if (signals)
-      undo.push(installSignals(actionsOf(supervisor), { onTerminal, echoWithin: signalEchoOf(process.env) }))
+      undo.push(
+        installSignals(actionsOf(supervisor), {
+          onTerminal: isOnTerminal(),
+          echoWithin: signalEchoOf(process.env),
+        }),
+      )
+    let isFaulty = false
+    const onFault = (reason: string): void => {
+      isFaulty = true
+      void supervisor.stop({ reason })
+    }
+    if (ownsProcess) undo.push(installFaultHandler({ warn, stop: onFault }))
     undo.push(listenToPm2((reason) => void supervisor.stop({ reason })))
     const clientsClosed = clientsClosedWith(supervisor)
     void supervisor.started.then((started) => {
@@ -99,7 +111,7 @@ export const startSupervisor = async ({
     const ended = supervisor.ended.then(async (result) => {
       await clientsClosed
       await undoAll()
-      return result
+      return isFaulty ? { ...result, ok: false, exitCode: 1 } : result
     })
     return { supervisor, ended }
   } catch (error) {
@@ -112,6 +124,10 @@ const actionsOf = (supervisor: Supervisor) => ({
   stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
   reload: (): void => void supervisor.reload(),
 })
+
+/** Whether a terminal started this process: closing it must leave no orphan behind. */
+const isOnTerminal = (): boolean =>
+  [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY === true)
 
 /** Under pm2 what takes longer than its kill_timeout is cut off; so nothing is planned that does. */
 const fitted = (settings: Settings, warn: (text: string) => void): Settings => {

@@ -77,7 +77,7 @@ export const supervise = async ({
     settings,
     resolve,
     signals,
-    onTerminal: isOnTerminal(),
+    ownsProcess: false,
   })
   if (signals) void ended.then(({ exitCode }) => process.exit(exitCode))
   const stop = (how: { now?: boolean } = {}): Promise<OperationResult> => {
@@ -107,6 +107,3 @@ export const supervise = async ({
     [Symbol.asyncDispose]: async () => void (await stop()),
   }
 }
-
-/** Whether a terminal started this process: closing it must leave no orphan behind. */
-export const isOnTerminal = (): boolean => process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY

@@ -43,7 +43,7 @@ export const startCommand: Command = {
       settings,
       resolve: () => read(settings.name),
       signals: true,
-      onTerminal: isOnTerminal(),
+      ownsProcess: true,
     })
     return (await ended).exitCode
   },
@@ -88,7 +88,3 @@ const workingFolder = (env: NodeJS.ProcessEnv): string => {
     )
   }
 }
-
-/** Whether closing a terminal would hang this process up. */
-const isOnTerminal = (): boolean =>
-  [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY === true)
