@@ -19,25 +19,32 @@ export class PrimaryChannel {
     })
   }
 
-  /** Never throws and never waits. Settles when the message is written, or can never be. */
-  tell(message: WorkerMessage): Promise<void> {
+  /** Never throws. Settles when the message is written (true), or can never be (false). */
+  tell(message: WorkerMessage): Promise<boolean> {
     return new Promise((settle) => {
       // With a callback a lost race against the end of the channel is an argument; without one it is an exception.
-      if (this.#send === undefined) settle()
-      else this.#send(toFrame(message), undefined, undefined, () => settle())
+      if (this.#send === undefined) settle(false)
+      else this.#send(toFrame(message), undefined, undefined, (error) => settle(error === null))
     })
   }
 
   /**
    * Settles when everything that the primary sent before has arrived, sockets included: the answer travels behind
-   * them on the same channel.
+   * them on the same channel. Once the channel is closed nothing can arrive any more.
    */
   barrier(): Promise<void> {
     const id = ++this.#lastBarrier
     return new Promise((settle) => {
       this.#barriers.set(id, settle)
-      void this.tell({ type: 'askBarrier', id })
+      void this.tell({ type: 'askBarrier', id }).then((written) => {
+        if (!written) this.#passed(id)
+      })
     })
+  }
+
+  /** To be called when the channel is closed. */
+  closed(): void {
+    for (const id of this.#barriers.keys()) this.#passed(id)
   }
 
   #passed(id: number): void {

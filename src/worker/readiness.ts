@@ -23,6 +23,7 @@ export class Readiness {
   readonly #stopWatching: () => void
   #isReady = false
   #isCheckPending = false
+  #isListenCalled = false
 
   constructor(mode: Mode, onReady: (by: ReadyBy) => void) {
     this.#mode = mode
@@ -38,6 +39,11 @@ export class Readiness {
     this.#onReady(by)
   }
 
+  /** A server is about to listen: its word counts, not that of clients which happened to be open before. */
+  listenCalled(): void {
+    this.#isListenCalled = true
+  }
+
   waitingFor(): string[] {
     return this.#isReady ? [] : [WAITING_FOR[this.#mode]]
   }
@@ -48,7 +54,7 @@ export class Readiness {
     this.#isCheckPending = true
     setImmediate(() => {
       this.#isCheckPending = false
-      if (areClientsOpen()) this.sign('clients')
+      if (!this.#isListenCalled && areClientsOpen()) this.sign('clients')
     })
   }
 }

@@ -56,7 +56,10 @@ class SupervisedWorker {
       if (!this.#drain.isDraining) void this.#channel.tell({ type: 'ready', by })
     })
     this.#listeners = new Listeners({
-      found: (server) => this.#connections.watch(server),
+      found: (server) => {
+        this.#connections.watch(server)
+        this.#readiness.listenCalled()
+      },
       listening: (address) => {
         void this.#channel.tell({ type: 'listening', address })
         this.#readiness.sign('listening')
@@ -125,6 +128,7 @@ class SupervisedWorker {
     this.#worker.exitedAfterDisconnect = true
     if (this.#isLeaving) process.exit(0)
     clearTimeout(this.#patience)
+    this.#channel.closed()
     this.#drain.start({ signal: this.#signal, reason: 'orphaned' }, ORPHAN_BUDGET)
   }
 

@@ -70,6 +70,19 @@ t.test('clients make a worker ready when every one that is wanted is open', asyn
   t.same(seen, ['clients'])
 })
 
+t.test('open clients do not speak for a server that is about to listen', async (t) => {
+  const seen: string[] = []
+  const readiness = new Readiness('auto', (by) => seen.push(by))
+  const client = fakeResource('client')
+  client.wanted = client.open = true
+  t.teardown(registerResource(client))
+  readiness.listenCalled()
+  await turn()
+  t.same(seen, [])
+  readiness.sign('listening')
+  t.same(seen, ['listening'])
+})
+
 t.test('a worker tells where it listens and that it is ready, once', async (t) => {
   const primary = new Primary(t, 'http-app.js')
   const { id, port } = await primary.serve()
