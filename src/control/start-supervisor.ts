@@ -10,6 +10,7 @@ import { installFaultHandler } from '../primary/process-faults.js'
 import { readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
 import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor } from '../primary/supervisor.js'
+import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { formatDuration } from '../shared/duration.js'
 import { messageOf } from '../shared/errors.js'
 import { processIdentity } from '../shared/process-identity.js'
@@ -85,7 +86,7 @@ export const startSupervisor = async ({
           workers: pids.map(processIdentity),
         }),
     })
-    undo.push(takeOverProcess('primary'))
+    undo.push(takeOverProcess('primary'), closeResourcesOnExit())
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())

@@ -1,16 +1,5 @@
-// What is still said when the process ends by an uncaught error, process.exit() or because nothing is left to do.
-// Nothing here changes whether, when or with which code it ends.
-
-import { resourcesNewestFirst } from '../shared/resources.js'
-
-/** Writes a Close frame on each client when the process exits. Returns the function that undoes it. */
-export const closeClientsOnExit = (): (() => void) => {
-  const close = (): void => {
-    for (const resource of resourcesNewestFirst()) resource.closeSync()
-  }
-  process.on('exit', close)
-  return () => void process.removeListener('exit', close)
-}
+// What the primary is told when an uncaught error is about to end this worker. It changes nothing about the end.
+// Close frames in the last moment: src/shared/close-on-exit.ts.
 
 /** Characters of a stack that are reported; the protocol takes 8192. */
 const MOST_TEXT = 8_000

@@ -10,12 +10,12 @@
 import cluster, { type Worker } from 'node:cluster'
 import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
+import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { claimProcess } from '../shared/process-owner.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
 import { Drain } from './drain.js'
-import { closeClientsOnExit } from './last-words.js'
 import { leaveAtOnce } from './leave-at-once.js'
 import { Listeners } from './listeners.js'
 import type { Runtime, ShutdownReason } from './runtime-slot.js'
@@ -84,7 +84,7 @@ class StandaloneProcess {
       release: () => process.channel?.unref(),
       leave: () => this.#leave(),
     })
-    this.#undo.push(() => signals.uninstall(), closeClientsOnExit(), this.#listenToPm2())
+    this.#undo.push(() => signals.uninstall(), closeResourcesOnExit(), this.#listenToPm2())
     const { worker } = cluster
     if (worker) this.#undo.push(this.#listenToCluster(worker))
   }

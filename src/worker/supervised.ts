@@ -2,6 +2,7 @@
 // It is preloaded (preload.ts) and never imported by the application; what that imports is hooks.ts.
 
 import type { Worker } from 'node:cluster'
+import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
@@ -9,7 +10,7 @@ import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
 import { Drain } from './drain.js'
 import { measureEventLoopDelay } from './event-loop-delay.js'
-import { closeClientsOnExit, reportUncaught } from './last-words.js'
+import { reportUncaught } from './last-words.js'
 import { leaveAtOnce } from './leave-at-once.js'
 import { Listeners } from './listeners.js'
 import { PrimaryChannel } from './primary-channel.js'
@@ -80,7 +81,7 @@ class SupervisedWorker {
     })
     worker.on('disconnect', () => this.#disconnected())
     reportUncaught((text) => void this.#channel.tell({ type: 'fault', text }))
-    closeClientsOnExit()
+    closeResourcesOnExit()
     onResourceChange(() => this.#reportSoon())
     setRuntime({
       worker: Object.freeze({ slot, generation, isSupervised: true }),
