@@ -1,7 +1,7 @@
 // Where a user's supervisors keep socket, record and lock: a folder that nobody else can write to or look into.
 // Never a shared temporary folder: somebody else could have put something there first.
 
-import { existsSync, lstatSync, mkdirSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { errnoOf } from './config-file.js'
@@ -89,7 +89,7 @@ const create = (folder: string): void => {
 
 /** The folder and those above it that do not exist, the topmost first. */
 const missing = (folder: string): string[] =>
-  existsSync(folder) ? [] : [...missing(dirname(folder)), folder]
+  lstatOf(folder) !== null ? [] : [...missing(dirname(folder)), folder]
 
 /**
  * @returns false when there is no such folder, so that nothing can be running in it.
