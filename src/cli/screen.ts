@@ -38,8 +38,9 @@ export class Screen {
   }
 
   get size(): { columns: number; rows: number } {
-    const { columns = DEFAULT_SIZE.columns, rows = DEFAULT_SIZE.rows } = this.#stdout
-    return { columns, rows }
+    const { columns, rows } = this.#stdout
+    // Some terminals say 0 for a size that they do not know.
+    return { columns: columns || DEFAULT_SIZE.columns, rows: rows || DEFAULT_SIZE.rows }
   }
 
   /** Writes as it is, to be used with text that is safe to show. */

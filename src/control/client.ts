@@ -86,9 +86,13 @@ export class ControlClient {
     let hasEnded = false
     const onText = jsonLines(this.target, (line) => {
       if (!isLogStreamLine(line)) throw malformed(this.target)
-      if (line.event === 'line') onLine(line)
-      else if (line.event === 'dropped') onDropped(line.count)
-      else if (line.event === 'end') hasEnded = true
+      if (line.event === 'line') {
+        const { event: _event, ...rest } = line
+        onLine(rest)
+      } else if (line.event === 'dropped') onDropped(line.count)
+      else if (line.event === 'end') {
+        hasEnded = true
+      }
     })
     const path = `${PATHS.logs}?lines=${lines}&follow=${follow}`
     await exchange(this.target, { method: 'GET', path, signal }, this.#timing, onText)

@@ -113,8 +113,6 @@ const refuse = (response: ServerResponse, error: unknown): void => {
     response.destroy()
     return
   }
-  // What is left of the request is not read: the connection ends with the answer.
-  response.setHeader('connection', 'close')
   if (error instanceof Refusal) {
     if (error.allow !== undefined) response.setHeader('allow', error.allow)
     sendJson(response, error.status, problem(error.message))

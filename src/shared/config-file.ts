@@ -22,7 +22,7 @@ export const findConfigFiles = (folder: string): string[] =>
  * Reads a configuration file as it is now: a second call sees the new text.
  *
  * `.json` is parsed; everything else is evaluated and must export an object, or a function (async too) that returns one.
- * Modules that it imports are read anew too, save `.mjs` and `.cjs`, which Node keeps.
+ * Of what it imports only TypeScript is read anew: other modules are kept by Node.
  *
  * @param path absolute.
  * @param shown the path as errors name it.

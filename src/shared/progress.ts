@@ -32,7 +32,7 @@ export interface WorkerFailure {
   reason: string
 }
 
-/** How an operation ended; `exitCode` as in docs/exit-codes.md. */
+/** How an operation ended; `exitCode` as in docs/cli.md. */
 export interface OperationResult {
   ok: boolean
   exitCode: number

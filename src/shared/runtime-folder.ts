@@ -66,22 +66,30 @@ export const pathsIn = (folder: string, name: string): RuntimePaths => {
  * @throws FORKSAFE_ERR_RUNTIME_FOLDER with the remedy.
  */
 export const ensureRuntimeFolder = (folder: string): void => {
+  if (lstatOf(folder) === null) create(folder)
+  checkRuntimeFolder(folder)
+}
+
+const create = (folder: string): void => {
   const umask = process.umask(0o077)
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    // Not `recursive`: on file systems that refuse new folders, such as /proc, Node 20 would try for ever.
+    for (const path of missing(folder)) mkdirSync(path, { mode: 0o700 })
   } catch (error) {
-    // EEXIST: something that is no folder; the check says what.
-    if (errnoOf(error) !== 'EEXIST') {
-      throw refused(
-        folder,
-        `cannot be created (${errnoOf(error)}); set FORKSAFE_HOME to a folder that this user owns`,
-      )
-    }
+    // Another one that starts now has created it just before; the check says whether it is good.
+    if (errnoOf(error) === 'EEXIST') return create(folder)
+    throw refused(
+      folder,
+      `cannot be created (${errnoOf(error)}); set FORKSAFE_HOME to a folder that this user owns`,
+    )
   } finally {
     process.umask(umask)
   }
-  checkRuntimeFolder(folder)
 }
+
+/** The folder and those above it that do not exist, the topmost first. */
+const missing = (folder: string): string[] =>
+  lstatOf(folder) !== null ? [] : [...missing(dirname(folder)), folder]
 
 /**
  * @returns false when there is no such folder, so that nothing can be running in it.

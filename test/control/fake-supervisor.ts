@@ -1,0 +1,54 @@
+// A supervisor without workers, for tests of the socket: what it is asked is recorded, what it answers is given.
+
+import type { LogLine } from '../../src/observe/log-buffer.js'
+import { LogBuffer } from '../../src/observe/log-buffer.js'
+import type { Controllable } from '../../src/primary/controllable.js'
+import type { OperationResult, Progress } from '../../src/shared/progress.js'
+import type { SupervisorStatus } from '../../src/shared/status.js'
+
+export const SAMPLE_STATUS: SupervisorStatus = {
+  name: 'api',
+  pid: process.pid,
+  state: 'running',
+  generation: 2,
+  script: '/srv/app.js',
+  startedAt: 1_000,
+  workers: [],
+}
+
+export const OK: OperationResult = { ok: true, exitCode: 0, message: 'done', generation: 2, failures: [] }
+
+export const logLine = (text: string): LogLine => ({
+  at: 1,
+  source: 'worker',
+  stream: 'stdout',
+  slot: 0,
+  pid: 7,
+  generation: 1,
+  text,
+})
+
+type Tell = (progress: Progress) => void
+
+export class FakeSupervisor implements Controllable {
+  readonly logs = new LogBuffer()
+  /** What it was asked, in order. */
+  readonly asked: string[] = []
+  answer: () => Promise<SupervisorStatus> = async () => SAMPLE_STATUS
+  operate: (tell: Tell) => Promise<OperationResult> = async () => OK
+
+  async status(): Promise<SupervisorStatus> {
+    this.asked.push('status')
+    return this.answer()
+  }
+
+  async reload(tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push('reload')
+    return this.operate(tell)
+  }
+
+  async stop({ now = false }: { now?: boolean } = {}, tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push(now ? 'stop now' : 'stop')
+    return this.operate(tell)
+  }
+}

@@ -1,0 +1,144 @@
+import { availableParallelism } from 'node:os'
+import t, { type Test } from 'tap'
+import { MAX_DURATION } from '../../src/shared/duration.js'
+import { OPTIONS, type OptionKey } from '../../src/shared/option-table.js'
+import { isName, isPlainObject } from '../../src/shared/option-values.js'
+import { printable } from '../../src/shared/printable.js'
+
+type Form = 'text' | 'value'
+
+const read = (key: OptionKey, raw: unknown, form: Form): unknown => OPTIONS[key].read(`--${key}`, raw, form)
+
+const refuses = (t: Test, key: OptionKey, raw: unknown, form: Form, remedy: RegExp): void => {
+  t.throws(
+    () => read(key, raw, form),
+    { code: 'FORKSAFE_ERR_OPTION_INVALID', message: new RegExp(`^--${key}[:,].*${remedy.source}`) },
+    `${key} ${form} ${String(raw).slice(0, 20)}`,
+  )
+  try {
+    read(key, raw, form)
+  } catch (error) {
+    t.equal(printable(String(error)), String(error), 'the message is one line without control characters')
+  }
+}
+
+t.test('workers takes whole numbers from 1 to 1024 and max', async (t) => {
+  t.equal(read('workers', '4', 'text'), 4)
+  t.equal(read('workers', 1024, 'value'), 1024)
+  t.equal(read('workers', 'max', 'text'), availableParallelism())
+  t.equal(read('workers', 'max', 'value'), availableParallelism())
+})
+
+t.test('workers refuses everything else', async (t) => {
+  for (const raw of ['-1', '1.5', 'many', '1e9', '1000000000', '', ' ', '0x10', '1025', '+4', 'MAX']) {
+    refuses(t, 'workers', raw, 'text', /use a whole number from 1 to 1024, or max/)
+  }
+  for (const raw of [-1, 1.5, 1e9, '4', Number.NaN, Number.POSITIVE_INFINITY, null, true, {}, []]) {
+    refuses(t, 'workers', raw, 'value', /use a whole number from 1 to 1024, or max/)
+  }
+})
+
+t.test('workers 0 is refused with the word that people mean', async (t) => {
+  refuses(t, 'workers', '0', 'text', /use max/)
+  refuses(t, 'workers', 0, 'value', /use max/)
+})
+
+t.test('durations take numbers and units', async (t) => {
+  t.equal(read('readyTimeout', '30s', 'text'), 30_000)
+  t.equal(read('readyTimeout', 250, 'value'), 250)
+  t.equal(read('stopTimeout', String(MAX_DURATION), 'text'), MAX_DURATION)
+  t.equal(read('minUptime', '0', 'text'), 0)
+})
+
+t.test('durations refuse what no timer can keep', async (t) => {
+  for (const raw of ['5x', '-1', String(2 ** 31), 'Infinity', '', 'NaN', '1h30m']) {
+    refuses(t, 'readyTimeout', raw, 'text', /(is not a duration; write|is out of range; use)/)
+  }
+  for (const raw of [-1, 2 ** 31, Number.POSITIVE_INFINITY, Number.NaN, 0, null, {}]) {
+    refuses(t, 'readyTimeout', raw, 'value', /(is not a duration; write|is out of range; use)/)
+  }
+})
+
+t.test('names refuse what could leave the folder or move a cursor', async (t) => {
+  const names = [
+    'a/b',
+    '..',
+    '.',
+    '.hidden',
+    '',
+    'a\0b',
+    'a\nb',
+    '\x1b[31mred',
+    'a b',
+    'ü',
+    '-x',
+    'x'.repeat(65),
+  ]
+  for (const raw of names) refuses(t, 'name', raw, 'text', /is not a name; use/)
+  for (const raw of [1, null, {}]) refuses(t, 'name', raw, 'value', /is not a name; use/)
+  for (const name of ['api', '0', 'a.b-c_D', 'x'.repeat(64)]) t.ok(isName(name), name)
+})
+
+t.test('choices name what there is', async (t) => {
+  t.equal(read('readiness', 'listening', 'text'), 'listening')
+  refuses(t, 'readiness', 'soon', 'text', /is not one of auto, listening, ready/)
+  refuses(t, 'logFormat', 'xml', 'value', /is not one of pretty, json/)
+})
+
+t.test('variables are read from assignments and from objects', async (t) => {
+  t.same(read('env', ['A=1', 'B=x=y', 'C='], 'text'), { A: '1', B: 'x=y', C: '' })
+  t.same(read('env', { A: 1, B: true, C: 'x' }, 'value'), { A: '1', B: 'true', C: 'x' })
+})
+
+t.test('variables refuse what no environment can hold, prototypes, and ours', async (t) => {
+  refuses(t, 'env', ['A'], 'text', /write KEY=VALUE/)
+  refuses(t, 'env', ['=1'], 'text', /write KEY=VALUE/)
+  refuses(t, 'env', ['A=\0'], 'text', /is not a text that a process can be given/)
+  refuses(t, 'env', JSON.parse('{"__proto__":"x"}'), 'value', /is not a name of a variable/)
+  refuses(t, 'env', { constructor: 'x' }, 'value', /is not a name of a variable/)
+  refuses(t, 'env', { A: '\0' }, 'value', /holds a NUL/)
+  refuses(t, 'env', { A: {} }, 'value', /is not a text, number or boolean/)
+  refuses(t, 'env', ['A=1'], 'value', /is not an object; write/)
+  for (const key of [
+    'FORKSAFE_WORKER',
+    'NODE_UNIQUE_ID',
+    'NODE_CHANNEL_FD',
+    'SUPERVISOR_SLOT',
+    'NODE_APP_INSTANCE',
+  ]) {
+    refuses(t, 'env', [`${key}=1`], 'text', /is set by the supervisor itself/)
+  }
+})
+
+t.test('node args are a list, or one text split at spaces', async (t) => {
+  t.same(read('nodeArgs', ' --import  tsx ', 'text'), ['--import', 'tsx'])
+  t.same(read('nodeArgs', ['--title', 'a b'], 'value'), ['--title', 'a b'])
+  refuses(t, 'nodeArgs', [1], 'value', /is not a text/)
+  refuses(t, 'nodeArgs', 5, 'value', /is not a list/)
+})
+
+t.test('hooks are functions', async (t) => {
+  const hook = (): void => {}
+  t.equal(read('beforeFork', hook, 'value'), hook)
+  refuses(t, 'beforeFork', 'x', 'value', /is not a function/)
+})
+
+t.test('paths are texts', async (t) => {
+  for (const raw of ['', ' ', 'a\0b', 5, null]) refuses(t, 'script', raw, 'value', /is not a path/)
+})
+
+t.test('long input is read in no time', async (t) => {
+  for (const character of ['a', ' ', '1', ',', '-']) {
+    const long = character.repeat(100_000)
+    for (const key of ['workers', 'readyTimeout', 'name', 'readiness', 'maxSurge'] as const) {
+      t.throws(() => read(key, long, 'text'), { message: /^.{1,300}$/ })
+    }
+  }
+})
+
+t.test('only object literals count as plain objects', async (t) => {
+  t.ok(isPlainObject({}))
+  t.ok(isPlainObject(Object.create(null)))
+  for (const value of [[], null, 'x', new Map(), new Date(), { __proto__: { workers: 1 } }])
+    t.notOk(isPlainObject(value))
+})
