@@ -104,7 +104,7 @@ async function cli(command) {
   return code
 }
 
-/** Settles when the app answers; asked by a command line that finds every worker ready. @param {number} appPort */
+/** Settles when the app answers and the supervisor lets itself be asked. @param {number} appPort */
 async function answers(appPort) {
   const end = performance.now() + START_TIMEOUT
   while (performance.now() < end && supervisor.exitCode === null) {

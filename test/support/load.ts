@@ -1,6 +1,6 @@
 // The load generator that never retries, for tests. It lives in bench/load.js, where the bench uses it too.
 
-export { type Load, type LoadOptions, type LoadResult, MIXED_CLIENTS, startLoad } from '../../bench/load.js'
+export { type LoadOptions, type LoadResult, startLoad } from '../../bench/load.js'
 
 import type { LoadResult } from '../../bench/load.js'
 

@@ -3,7 +3,7 @@
 import type { Test } from 'tap'
 import { type RecordingUpstream, startUpstream } from '../../examples/feed/upstream.js'
 
-export type { RecordingUpstream, UpstreamConnection, UpstreamRecord } from '../../examples/feed/upstream.js'
+export type { RecordingUpstream }
 
 /** Starts an upstream on a free loopback port; it is stopped when the test is over. */
 export const recordingUpstream = async (

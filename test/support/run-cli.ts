@@ -1,7 +1,7 @@
 // Runs the real command line once, to its end. What starts a supervisor and keeps it is supervisor-process.ts.
 
 import { spawn } from 'node:child_process'
-import { cleanEnv } from './clean-children.js'
+import { coveredEnv } from './clean-children.js'
 
 export interface CliResult {
   /** null when a signal ended it. */
@@ -29,7 +29,7 @@ export const runCli = (args: readonly string[], options: CliOptions): Promise<Cl
   const begun = performance.now()
   const child = spawn(process.execPath, [CLI, ...args], {
     cwd,
-    env: cleanEnv({ FORKSAFE_HOME: home, NO_COLOR: '1', ...env }),
+    env: coveredEnv({ FORKSAFE_HOME: home, NO_COLOR: '1', ...env }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
