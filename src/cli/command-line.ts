@@ -56,8 +56,8 @@ export const parseCommandLine = (
     return parsed ?? { kind: 'shown', exitCode: 0 }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    if (error.code === 'commander.help') return { kind: 'shown', exitCode: 2 }
     if (error.exitCode === 0) return { kind: 'shown', exitCode: 0 }
+    if (error.code === 'commander.help') return { kind: 'shown', exitCode: 2 }
     throw mistakeOf(error, named)
   }
 }

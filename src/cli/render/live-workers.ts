@@ -38,7 +38,12 @@ export class LiveWorkers {
         })
       case 'workerWaiting': {
         const note = `${formatSeconds(progress.ms)}: ${printable(progress.reason)}`
-        return this.#set(progress.slot, { pid: 0, generation: 0, state: 'waiting', note })
+        return this.#set(progress.slot, {
+          pid: 0,
+          generation: Number.POSITIVE_INFINITY,
+          state: 'waiting',
+          note,
+        })
       }
       default:
     }
@@ -65,8 +70,8 @@ export class LiveWorkers {
 
   #set(slot: number, { pid, generation, state, note }: ShownWorker): void {
     const others = (this.#slots.get(slot) ?? []).filter((worker) => worker.pid !== pid && worker.pid !== 0)
-    // A worker that left as planned is only shown while no other took its place.
-    const shown = others.filter((worker) => worker.state !== 'gone')
+    // A worker that left is only shown until something newer is known of its slot.
+    const shown = others.filter((worker) => worker.state !== 'gone' && worker.state !== 'died')
     this.#slots.set(slot, [...shown, { pid, generation, state, note }])
   }
 }
