@@ -21,7 +21,7 @@ const runTests = (t: Test, files: Record<string, string>): { code: number | null
     {
       cwd: folder,
       encoding: 'utf8',
-      env: cleanEnv(),
+      env: cleanEnv({ CI: 'true' }),
       timeout: 60_000,
     },
   )
@@ -29,18 +29,21 @@ const runTests = (t: Test, files: Record<string, string>): { code: number | null
 }
 
 const PASSES = `import t from 'tap'\nt.pass()\nt.test('needs a tool', { skip: 'missing' }, async () => {})\n`
-const FAILS = `import t from 'tap'\nt.pass()\nt.equal(1, 2)\n`
+const FAILS = `import t from 'tap'\nt.pass()\nt.test('inner', async (t) => { t.equal(1, 2, 'two is one') })\n`
 
 t.test('passing tests end with their counts alone on the last line and exit code 0', async (t) => {
   const { code, lines } = runTests(t, { 'a.test.js': PASSES, 'b.test.js': PASSES })
   t.equal(lines.at(-1), '2 passed, 0 failed, 2 skipped')
+  t.ok(lines.includes('SKIP test/a.test.js > needs a tool: missing'), lines.join('\n'))
   t.equal(code, 0)
 })
 
 t.test('one failed assertion fails the run, and is shown', async (t) => {
   const { code, lines } = runTests(t, { 'a.test.js': PASSES, 'b.test.js': FAILS })
   t.equal(lines.at(-1), '2 passed, 1 failed, 1 skipped')
-  t.match(lines.join('\n'), /b\.test\.js/)
+  t.ok(lines.includes('FAIL test/b.test.js > inner > two is one'), lines.join('\n'))
+  t.match(lines.join('\n'), /\+2\n +-1|-2\n +\+1/, 'with what was expected')
+  t.notMatch(lines.join('\n'), /FAIL .*a\.test/)
   t.not(code, 0)
 })
 
