@@ -19,6 +19,8 @@ const port = await freePort()
 
 let isReady = false
 let isStopping = false
+/** Whether the supervisor has said that it stops. */
+let hasHeard = false
 /** Slots whose workers said that they are ready. @type {Set<string>} */
 const ready = new Set()
 
@@ -54,11 +56,11 @@ console.log(
 await upstream.stop()
 process.exitCode = code ?? 1
 
-/** Once, however often the signal comes: under npm Ctrl-C arrives twice. */
+/** Once, however often the signal comes; to the supervisor, a second signal would mean "at once". */
 function stop() {
   if (isStopping) return
   isStopping = true
-  setTimeout(() => supervisor.kill('SIGTERM'), FORWARD_AFTER).unref()
+  setTimeout(() => hasHeard || supervisor.kill('SIGTERM'), FORWARD_AFTER).unref()
 }
 
 /**
@@ -73,7 +75,7 @@ function showSupervisorLine(line) {
   }
   const slot = /^worker (\d+) ready/.exec(entry.text)?.[1]
   if (entry.source === 'supervisor' && slot !== undefined) ready.add(slot)
-  if (entry.source === 'supervisor' && entry.text.startsWith('stopping')) isStopping = true
+  if (entry.source === 'supervisor' && entry.text.startsWith('stopping')) hasHeard = true
   if (entry.source === 'worker' || entry.level === 'warn' || entry.level === 'error') {
     console.log(`${entry.source.padEnd(10)}${entry.text}`)
   }
