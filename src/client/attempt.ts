@@ -40,6 +40,10 @@ export class Attempt {
   #deadline: NodeJS.Timeout | undefined
   #isOpen = false
   #isGone = false
+  /** Whether there is a TCP connection, so that the upstream may know of us. */
+  #isOnTheWire = false
+  /** Set when it shall be closed, at the latest as soon as it is open. */
+  #closeCode: number | null = null
   #failure: Failure | null = null
   #target = ''
 
@@ -77,10 +81,14 @@ export class Attempt {
     })
   }
 
-  /** The close handshake; who told it so bounds it. */
+  /**
+   * The close handshake; who told it so bounds it. While the upgrade is on its way the upstream may count a connection
+   * already, and before its answer no Close frame can be sent: the answer is waited for.
+   */
   close(code: number): void {
-    if (this.#isOpen) this.#socket?.close(code)
-    else this.terminate()
+    this.#closeCode = code
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.close(code)
+    else if (!this.#isOnTheWire) this.terminate()
   }
 
   /** Destroys whatever there is. */
@@ -132,6 +140,10 @@ export class Attempt {
       perMessageDeflate: false,
       // A redirect could lead credentials anywhere.
       followRedirects: false,
+      finishRequest: (request) => {
+        request.once('socket', (tcp) => tcp.once('connect', () => (this.#isOnTheWire = true)))
+        request.end()
+      },
     })
     this.#socket = socket
     socket.on('error', (error) => {
@@ -151,6 +163,7 @@ export class Attempt {
   /** Without a hook at once: the first message may have come in the same packet as the upgrade. */
   #opened(socket: WebSocket): void {
     const { afterConnect } = this.#options
+    if (this.#closeCode !== null) return socket.close(this.#closeCode)
     if (afterConnect === undefined) return this.#ready(socket)
     const session: ClientSessionHandle = {
       epoch: this.epoch,

@@ -272,11 +272,9 @@ export class ClientSession {
 
   #suspend(timeout: number): void {
     if (!this.isTaking || this.#state === 'suspended') return
-    const wasOpen = this.#state === 'open'
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('suspended', 'a fork window is open')
     if (this.#live === null) return
-    if (!wasOpen) return this.#terminateSocket()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
     this.#emit({ type: 'setTimer', name: 'close', ms: timeout })
   }
@@ -298,10 +296,8 @@ export class ClientSession {
       return this.#emit({ type: 'setTimer', name: 'flush', ms: drainTimeout })
     }
     this.#rejectWaiting('the client was closed before a connection was open')
-    if (wasOpen) return this.#closeSocket('close')
     if (this.#live === null) return this.#closed('close')
-    this.#moveTo('closing', 'close')
-    this.#terminateSocket()
+    this.#closeSocket('close')
   }
 
   #closeSocket(reason: string): void {

@@ -24,6 +24,8 @@ const PRELOAD = new URL('../worker/preload.js', import.meta.url).href
 export class WorkerProcess {
   readonly pid: number
   readonly #worker: Worker
+  /** What was said before its runtime listened: a message of ours that nobody listens to is not kept by Node. */
+  #untold: PrimaryMessage[] | null = []
 
   /** Forks. Throws what the kernel answers when it has no process left to give. */
   constructor(order: ForkOrder, settings: Settings, listener: WorkerListener) {
@@ -57,8 +59,9 @@ export class WorkerProcess {
     guardIpc(child, (reason) => listener.misbehaved(reason))
     child.on('internalMessage', (raw: unknown) => {
       const message = workerMessageIn(raw)
-      if (message === 'malformed') listener.misbehaved('sent a malformed message')
-      else if (message !== undefined) listener.message(message)
+      if (message === 'malformed') return listener.misbehaved('sent a malformed message')
+      if (message?.type === 'hello') this.#greeted()
+      if (message !== undefined) listener.message(message)
     })
     this.#worker.on('message', (message: unknown) => {
       if (message === 'ready') listener.saidReady()
@@ -73,10 +76,17 @@ export class WorkerProcess {
     this.pid = child.pid ?? 0
   }
 
-  /** Never throws; a worker that is gone is not told anything. */
+  /** Never throws; a worker that is gone is not told anything, one that is still booting as soon as it listens. */
   tell(message: PrimaryMessage): void {
+    if (this.#untold !== null) return void this.#untold.push(message)
     if (!this.#worker.process.connected) return
     this.#worker.process.send(toFrame(message), () => {})
+  }
+
+  #greeted(): void {
+    const untold = this.#untold ?? []
+    this.#untold = null
+    for (const message of untold) this.tell(message)
   }
 
   /** Of the process itself: `worker.kill()` of node:cluster disconnects and may wait for ever. */
