@@ -91,7 +91,7 @@ const programOf = (screen: Screen): Commander => {
 }
 
 const examples = (lines: readonly string[]): string =>
-  `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`
+  `\nExamples:\n${lines.map((line) => (line === '' ? '\n' : `  ${line}\n`)).join('')}`
 
 const overview = (): string =>
   [

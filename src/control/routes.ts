@@ -63,6 +63,7 @@ const ROUTES: Record<string, Record<string, Handler>> = {
   [PATHS.reload]: {
     POST: async ({ request, response, supervisor, timing }) => {
       await readBody(request, [])
+      if (!(await isStillThere(request))) return
       await streamOperation(response, timing, (tell) => supervisor.reload(tell))
     },
   },
@@ -70,6 +71,7 @@ const ROUTES: Record<string, Record<string, Handler>> = {
     POST: async ({ request, response, supervisor, timing }) => {
       const { now = false } = await readBody(request, ['now'])
       if (typeof now !== 'boolean') throw new Refusal(400, 'now is not true or false')
+      if (!(await isStillThere(request))) return
       const reason = now ? 'supervisor stop --now' : 'supervisor stop'
       await streamOperation(response, timing, (tell) => supervisor.stop({ now, reason }, tell))
     },
@@ -91,6 +93,15 @@ const ROUTES: Record<string, Record<string, Handler>> = {
       })
     },
   },
+}
+
+/**
+ * False for a client that gave up before its request was read, because this process was stopped or blocked: it was told
+ * that nobody answered, and must not be surprised later. Its end arrives right behind its request.
+ */
+const isStillThere = async ({ socket }: IncomingMessage): Promise<boolean> => {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+  return !socket.destroyed && !socket.readableEnded
 }
 
 /** The operation goes on and ends as it would, whether or not somebody still listens. */

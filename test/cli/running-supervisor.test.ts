@@ -94,18 +94,23 @@ t.test('several supervisors have to be told apart', async (t) => {
 t.test('a stopped supervisor is given up with 4, within its bound', async (t) => {
   const home = socketFolder(t)
   const child = await fake(t, home, 'api')
+  let said = ''
+  child.stdout?.on('data', (piece) => {
+    said += piece
+  })
   child.kill('SIGSTOP')
-  const [status, stop] = await Promise.all([
-    runCli(['status'], { home }),
-    runCli(['stop', '--now'], { home }),
-  ])
-  for (const { code, stderr } of [status, stop]) {
+  const commands = [['status'], ['stop', '--now'], ['reload']]
+  const given = await Promise.all(commands.map((args) => runCli(args, { home })))
+  for (const { code, stderr } of given) {
     t.equal(code, 4)
     t.match(
       stderr,
       /^supervisor: supervisor api did not answer within 5s on .*; it may be stopped or overloaded\n$/,
     )
   }
+  child.kill('SIGCONT')
+  t.match(await runCli(['status'], { home }), { code: 0 }, 'it is not stopped later')
+  t.equal(said, '', 'it is not rolled later')
 })
 
 t.test('a reader that is gone ends the command quietly', async (t) => {
