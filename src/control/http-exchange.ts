@@ -60,7 +60,16 @@ export const exchange = (
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
     })
     let isSettled = false
-    let timer = setTimeout(() => settle(tooSlow(target, timing.firstByte)), timing.firstByte)
+    let timesHeard = 0
+    // A turn of grace: after this process itself was stopped or blocked, an answer may be waiting to be read.
+    const giveUpAfter = (limit: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        const before = timesHeard
+        setImmediate(() => {
+          if (timesHeard === before) settle(tooSlow(target, limit))
+        })
+      }, limit)
+    let timer = giveUpAfter(timing.firstByte)
     const settle = (error?: Error): void => {
       isSettled = true
       clearTimeout(timer)
@@ -72,8 +81,9 @@ export const exchange = (
     const onAbort = (): void => settle()
     const heard = (): void => {
       if (isSettled) return
+      timesHeard++
       clearTimeout(timer)
-      timer = setTimeout(() => settle(tooSlow(target, timing.idle)), timing.idle)
+      timer = giveUpAfter(timing.idle)
     }
     outgoing.on('error', (error) => settle(connectFailure(target, error)))
     outgoing.on('response', (response) => {

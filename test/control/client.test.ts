@@ -133,6 +133,19 @@ t.test('an operation may take longer than any silence', async (t) => {
   t.same(await patient.reload(), OK)
 })
 
+t.test('a client that was stopped itself reads what came meanwhile before it gives up', async (t) => {
+  const { supervisor, client } = await serve(t)
+  const stopped = new ControlClient(client.target, { idle: 100 })
+  supervisor.operate = async (tell) => {
+    tell({ event: 'reloading', generation: 2, slots: [] })
+    return new Promise((resolve) => setTimeout(resolve, 200, OK))
+  }
+  const blockFor = (ms: number): void => {
+    for (const end = performance.now() + ms; performance.now() < end; );
+  }
+  t.same(await stopped.reload(() => blockFor(150)), OK)
+})
+
 t.test('one that ends without a result is told apart from success', async (t) => {
   const expected = {
     code: 'FORKSAFE_ERR_NOT_RUNNING',
