@@ -46,6 +46,8 @@ export interface ForkOrder {
   id: number
   slot: number
   generation: number
+  /** It is to take over from another one, and gets no connection before it does. */
+  isHeld: boolean
 }
 
 export type Effect =
@@ -55,6 +57,8 @@ export type Effect =
   | { type: 'fork'; order: ForkOrder }
   /** Do not fork it after all, if it is not too late; answered by `workerExited` in any case. */
   | { type: 'cancelFork'; id: number }
+  /** It has taken over: it may be handed connections. */
+  | { type: 'admit'; id: number }
   | { type: 'send'; id: number; message: PrimaryMessage }
   | { type: 'kill'; id: number; signal: 'SIGTERM' | 'SIGKILL' }
   | { type: 'setTimer'; key: TimerKey; ms: number }

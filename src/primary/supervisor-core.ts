@@ -160,6 +160,7 @@ export class SupervisorCore {
     const predecessor = slot.serving
     slot.serving = handle
     slot.replacement = null
+    this.#emit({ type: 'admit', id: handle.id })
     slot.generation = handle.generation
     if (this.#rolling?.isUnderWay(slot.index)) {
       slot.policy.forget()
@@ -260,6 +261,9 @@ export class SupervisorCore {
     const slot = this.pool.slot(handle.slot)
     if (slot?.serving === handle) slot.serving = null
     if (slot?.replacement === handle) slot.replacement = null
+    // Whoever was to take over later is all that the slot has now.
+    if (slot?.serving === null && slot.replacement !== null)
+      this.#emit({ type: 'admit', id: slot.replacement.id })
   }
 
   /** A worker is lost to its slot, by its own fault or ours. */

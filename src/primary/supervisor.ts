@@ -144,6 +144,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'cancelFork':
         this.#cancelledForks.add(effect.id)
         return
+      case 'admit':
+        return this.#processes.get(effect.id)?.admit()
       case 'send':
         return this.#processes.get(effect.id)?.tell(effect.message)
       case 'kill':

@@ -48,7 +48,8 @@ export class WorkerOperations {
     slot[as] = handle
     this.#pool.add(handle)
     const { id, generation } = handle
-    this.#around.emit({ type: 'fork', order: { id, slot: slot.index, generation } })
+    const isHeld = as === 'replacement' && slot.serving?.state === 'ready'
+    this.#around.emit({ type: 'fork', order: { id, slot: slot.index, generation, isHeld } })
     this.#around.emit({ type: 'setTimer', key: `ready:${id}`, ms: release.readyTimeout })
     return handle
   }

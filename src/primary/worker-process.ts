@@ -7,6 +7,7 @@ import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } fro
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
 import { guardIpc } from './guard-ipc.js'
+import { HandOffs } from './hand-offs.js'
 import { workerEnvironment } from './worker-environment.js'
 import type { ProcessEnd } from './worker-handle.js'
 
@@ -24,6 +25,7 @@ const PRELOAD = new URL('../worker/preload.js', import.meta.url).href
 export class WorkerProcess {
   readonly pid: number
   readonly #worker: Worker
+  readonly #handOffs: HandOffs
   /** What was said before its runtime listened: a message of ours that nobody listens to is not kept by Node. */
   #untold: PrimaryMessage[] | null = []
 
@@ -56,6 +58,7 @@ export class WorkerProcess {
       if (child.pid === undefined) end(null, null)
     })
     child.on('exit', end)
+    this.#handOffs = new HandOffs(child, !order.isHeld)
     guardIpc(child, (reason) => listener.misbehaved(reason))
     child.on('internalMessage', (raw: unknown) => {
       const message = workerMessageIn(raw)
@@ -81,6 +84,11 @@ export class WorkerProcess {
     if (this.#untold !== null) return void this.#untold.push(message)
     if (!this.#worker.process.connected) return
     this.#worker.process.send(toFrame(message), () => {})
+  }
+
+  /** It may be handed connections. */
+  admit(): void {
+    this.#handOffs.admit()
   }
 
   #greeted(): void {
