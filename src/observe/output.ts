@@ -45,6 +45,7 @@ class Sink {
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream
+    neverBlock(stream)
     // EPIPE and its like: the reader is gone for good; the service goes on without it.
     stream.on('error', () => {
       this.#isBroken = true
@@ -69,6 +70,18 @@ class Sink {
     }
     this.#stream.write(text)
   }
+}
+
+/**
+ * Node writes to a terminal synchronously: one that was halted (Ctrl-S), or whose remote end hangs, would halt the
+ * primary, and with it every new connection. There is no public switch.
+ */
+const neverBlock = (stream: NodeJS.WriteStream): void => {
+  if (!stream.isTTY) return
+  const handle: unknown = Reflect.get(stream, '_handle')
+  if (typeof handle !== 'object' || handle === null) return
+  const setBlocking: unknown = Reflect.get(handle, 'setBlocking')
+  if (typeof setBlocking === 'function') Reflect.apply(setBlocking, handle, [false])
 }
 
 const toJson = ({ at, ...rest }: LogLine): string =>

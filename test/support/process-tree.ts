@@ -62,6 +62,10 @@ export const sessionMembers = (sid: number): ProcessRow[] => processTable().filt
 export const markedProcesses = (variable: string, value: string): ProcessRow[] =>
   processTable().filter(({ pid }) => environmentOf(pid).includes(`${variable}=${value}`))
 
+/** The most memory, in bytes, that a process has ever had resident. */
+export const peakMemory = (pid: number): number =>
+  Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+
 /** The environment that a process was started with, as `NAME=value`; empty if it is gone. */
 export const environmentOf = (pid: number): string[] => readList(`/proc/${pid}/environ`)
 

@@ -26,6 +26,10 @@ export interface StartOptions {
   args?: readonly string[]
   /** Arguments of node for another program than `supervisor start`. */
   program?: readonly string[]
+  /** What runs `program` instead of node. */
+  executable?: string
+  /** Whether its output is read. Default true; if not, its pipes fill and stay full. */
+  isRead?: boolean
   env?: NodeJS.ProcessEnv
   cwd?: string
   /** Runtime folder of another supervisor, to be shared with it. Default: an own one. */
@@ -78,10 +82,18 @@ export class SupervisorProcess {
   readonly #lookers = new Set<() => void>()
   #hasClosed = false
 
-  constructor({ args = [], program, env = {}, cwd = process.cwd(), home }: StartOptions) {
+  constructor({
+    args = [],
+    program,
+    executable = process.execPath,
+    isRead = true,
+    env = {},
+    cwd = process.cwd(),
+    home,
+  }: StartOptions) {
     this.home = home ?? join(this.folder, 'run')
     // detached makes it the leader of a new session and process group, as a terminal or pm2 does.
-    this.#child = spawn(process.execPath, program === undefined ? [CLI, 'start', ...args] : [...program], {
+    this.#child = spawn(executable, program === undefined ? [CLI, 'start', ...args] : [...program], {
       cwd,
       env: cleanEnv({ FORKSAFE_HOME: this.home, [MARK]: this.#mark, NO_COLOR: '1', ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,7 +101,7 @@ export class SupervisorProcess {
     })
     this.pid = this.#child.pid ?? 0
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#add(line))
+      if (stream !== null && isRead) createInterface({ input: stream }).on('line', (line) => this.#add(line))
     }
     this.exited = new Promise((resolve, reject) => {
       this.#child.on('error', reject)
@@ -129,6 +141,12 @@ export class SupervisorProcess {
       ...(timeout === undefined ? {} : { timeout }),
       last: () => this.lastLines(),
     }).finally(stopLooking)
+  }
+
+  /** The reader of its output goes away. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy()
+    this.#child.stderr?.destroy()
   }
 
   /** `supervisor <command> …` against this supervisor's runtime folder. */

@@ -7,6 +7,9 @@ import { flagOf, OPTION_KEYS, OPTIONS, type OptionKey } from '../../shared/optio
 import { resolveSettings } from '../../shared/resolve-settings.js'
 import type { Call, Command } from '../command.js'
 
+/** ms */
+const LAST_LINES_WRITTEN = 1_000
+
 const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value]
 
 const optionOf = (key: OptionKey): Option[] => {
@@ -45,7 +48,10 @@ export const startCommand: Command = {
       signals: true,
       ownsProcess: true,
     })
-    return (await ended).exitCode
+    const { exitCode } = await ended
+    // The process ends by itself once its last lines are written; a reader that has stopped cannot keep it.
+    setTimeout(() => process.exit(exitCode), LAST_LINES_WRITTEN).unref()
+    return exitCode
   },
 }
 
