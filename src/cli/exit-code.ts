@@ -35,4 +35,6 @@ const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   'FORKSAFE_ERR_CONFIG_UNREADABLE',
   'FORKSAFE_ERR_SCRIPT_UNREADABLE',
   'FORKSAFE_ERR_RUNTIME_FOLDER',
+  // How a service manager was told to run it: pm2's cluster mode.
+  'FORKSAFE_ERR_NOT_PRIMARY',
 ])
