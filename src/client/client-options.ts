@@ -99,7 +99,7 @@ export const CLIENT_DEFAULTS = {
   maxPayload: 1024 * 1024,
 } as const
 
-const KEYS: readonly string[] = [
+export const CLIENT_OPTION_KEYS: readonly string[] = [
   'url',
   'protocols',
   'headers',
@@ -174,7 +174,7 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
 
 /** The first option in which two sets differ, or undefined. */
 export const differingOption = (one: GuardedClientOptions, other: GuardedClientOptions): string | undefined =>
-  KEYS.find((key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)))
+  CLIENT_OPTION_KEYS.find((key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)))
 
 /** @throws FORKSAFE_ERR_CLIENT_OPTIONS unless it is a ws: or wss: URL without a fragment. */
 export const checkUrl = (field: string, value: unknown): URL => {
@@ -211,8 +211,8 @@ const checkKeys = (name: string, options: GuardedClientOptions): void => {
   if (typeof options !== 'object' || options === null)
     throw invalid(`options of client ${show(name)}`, options, 'is not an object')
   for (const key of Object.keys(options)) {
-    if (KEYS.includes(key)) continue
-    const near = didYouMean(key, KEYS)
+    if (CLIENT_OPTION_KEYS.includes(key)) continue
+    const near = didYouMean(key, CLIENT_OPTION_KEYS)
     throw invalid(
       `options of client ${show(name)}`,
       key,
