@@ -1,0 +1,261 @@
+// Under a real pm2: online when ready, rolled by a signal, stopped in order, refused in cluster mode.
+
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { apps } from '../../ecosystem.config.js'
+import type { SupervisorStatus } from '../../src/shared/status.js'
+import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
+import { eventually } from '../support/deadline.js'
+import { freePort } from '../support/free-port.js'
+import { describeLoad, startLoad } from '../support/load.js'
+import {
+  environmentOf,
+  isZombie,
+  killProcesses,
+  markedProcesses,
+  type ProcessRow,
+} from '../support/process-tree.js'
+import { type RecordingUpstream, recordingUpstream } from '../support/recording-upstream.js'
+import { runCli } from '../support/run-cli.js'
+import { needsTool, toolCommand } from '../support/tools.js'
+
+uninstrumentChildren()
+
+const MARK = 'TEST_TREE_MARK'
+const NAME = 'feed'
+const PM2_COMMAND = toolCommand('pm2', 'pm2')
+
+interface Pm2Row {
+  name: string
+  pid: number
+  pm2_env: { status: string; exit_code?: number; pm_err_log_path: string; exec_mode: string }
+}
+
+/** A pm2 with a home of its own; ended, with everything it started, when the test is over. */
+class Pm2 {
+  readonly upstream: RecordingUpstream
+  readonly port: number
+  readonly folder = mkdtempSync(join(realpathSync(tmpdir()), 'forksafe-pm2-'))
+  readonly home = join(this.folder, 'run')
+  readonly gate = join(this.folder, 'gate')
+  readonly #mark = randomUUID()
+  readonly env: NodeJS.ProcessEnv
+
+  static async start(t: Test): Promise<Pm2> {
+    const pm2 = new Pm2(await recordingUpstream(t), await freePort())
+    t.teardown(() => pm2.end(t))
+    return pm2
+  }
+
+  private constructor(upstream: RecordingUpstream, port: number) {
+    this.upstream = upstream
+    this.port = port
+    this.env = cleanEnv({
+      PM2_HOME: join(this.folder, 'pm2'),
+      PM2_DISABLE_VERSION_CHECK: '1',
+      FORKSAFE_HOME: this.home,
+      FORKSAFE_NODE_ARGS: '--import ./test/process/fixtures/waits-for-gate.js',
+      GATE: this.gate,
+      UPSTREAM: upstream.url,
+      PORT: String(port),
+      [MARK]: this.#mark,
+    })
+  }
+
+  async run(...args: string[]): Promise<{ code: number; output: string }> {
+    const child = spawn(process.execPath, [PM2_COMMAND, ...args], {
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: 60_000,
+    })
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+    return { code, output }
+  }
+
+  async rows(): Promise<Pm2Row[]> {
+    const { output } = await this.run('jlist')
+    return JSON.parse(output)
+  }
+
+  async row(): Promise<Pm2Row | undefined> {
+    return (await this.rows()).find(({ name }) => name === NAME)
+  }
+
+  /** A pm2 file that differs from ours in the given settings; undefined takes one out. */
+  variant(settings: Record<string, unknown>): string {
+    const file = join(this.folder, 'variant.config.json')
+    writeFileSync(file, JSON.stringify({ apps: [{ ...apps[0], cwd: process.cwd(), ...settings }] }))
+    return file
+  }
+
+  openGate(): void {
+    writeFileSync(this.gate, '')
+  }
+
+  async status(): Promise<SupervisorStatus | null> {
+    const { code, stdout } = await runCli(['status', '--json'], { home: this.home })
+    return code === 0 ? JSON.parse(stdout) : null
+  }
+
+  waitForStatus(
+    isWanted: (status: SupervisorStatus) => boolean,
+    what: string,
+  ): Promise<SupervisorStatus | null> {
+    return eventually(
+      () => this.status(),
+      (status) => status !== null && isWanted(status),
+      { what, timeout: 20_000 },
+    )
+  }
+
+  /** Supervisors and workers, not pm2 itself. */
+  services(): ProcessRow[] {
+    return this.members().filter(({ command }) => /preload\.js|ProcessContainer|supervisor/.test(command))
+  }
+
+  members(): ProcessRow[] {
+    return markedProcesses(MARK, this.#mark).filter((row) => !isZombie(row))
+  }
+
+  async end(t: Test): Promise<void> {
+    try {
+      await this.run('kill')
+      await eventually(
+        () => this.members(),
+        (members) => members.length === 0,
+        { what: 'pm2 and everything it started to be gone' },
+      )
+    } finally {
+      killProcesses(this.members())
+    }
+    if (t.passing()) rmSync(this.folder, { recursive: true, force: true })
+    else console.error(`pm2's folder is kept: ${this.folder}`)
+  }
+}
+
+const allReady = ({ state, workers }: SupervisorStatus): boolean =>
+  state === 'running' && workers.every((worker) => worker.state === 'ready')
+
+const bothOpen = ({ upstream }: Pm2) =>
+  upstream.waitFor(({ open }) => open.length === 2, { what: 'two connections' })
+
+/** What a worker has in its environment beyond what pm2 was started with. */
+const OURS = /^(SUPERVISOR_\w+|FORKSAFE_\w+|NODE_APP_INSTANCE|NODE_UNIQUE_ID|NODE_CHANNEL_\w+)$/
+
+t.test('pm2', needsTool('pm2'), async (t) => {
+  t.test(
+    'is told online only when the workers are ready, rolls without loss and stops in order',
+    async (t) => {
+      const pm2 = await Pm2.start(t)
+      let isStarted = false
+      const starting = pm2.run('start', 'ecosystem.config.js').finally(() => {
+        isStarted = true
+      })
+      await pm2.waitForStatus(({ workers }) => workers.length === 2, 'two workers to be starting')
+      t.equal((await pm2.row())?.pm2_env.status, 'launching')
+      t.equal(isStarted, false)
+      pm2.openGate()
+      t.equal((await starting).code, 0)
+      t.equal((await pm2.row())?.pm2_env.status, 'online')
+      const before = await pm2.status()
+      t.ok(before !== null && allReady(before))
+      await bothOpen(pm2)
+
+      const load = startLoad({
+        port: pm2.port,
+        path: '/feed',
+        slowPath: '/feed',
+        clients: { keepalive: 5, close: 3, slow: 2, slowReused: 2 },
+      })
+      t.equal((await pm2.run('sendSignal', 'SIGUSR2', NAME)).code, 0)
+      const after = await pm2.waitForStatus(
+        (status) => status.generation === 2 && allReady(status),
+        'the second generation to run',
+      )
+      const result = await load.stop()
+      t.equal(result.failed, 0, describeLoad(result))
+      t.ok(result.requests > 100)
+      t.equal(after?.pid, before?.pid)
+
+      await bothOpen(pm2)
+      t.equal((await pm2.run('stop', NAME)).code, 0)
+      t.same(pm2.services(), [])
+      t.equal(pm2.upstream.connected.length, 0)
+      t.same(
+        pm2.upstream.upgraded.map(({ code }) => code),
+        [1001, 1001, 1001, 1001],
+      )
+      t.equal((await pm2.row())?.pm2_env.status, 'stopped')
+    },
+  )
+
+  t.test('may signal the whole tree at once, and may die', async (t) => {
+    const pm2 = await Pm2.start(t)
+    pm2.openGate()
+    const file = pm2.variant({ shutdown_with_message: undefined })
+    t.equal((await pm2.run('start', file)).code, 0)
+    await bothOpen(pm2)
+    for (const { pid } of (await pm2.status())?.workers ?? []) {
+      const names = environmentOf(pid ?? 0).map((entry) => entry.split('=', 1)[0] ?? '')
+      t.ok(names.includes('SUPERVISOR_SLOT'))
+      t.same(
+        names.filter((name) => !Object.hasOwn(pm2.env, name) && !OURS.test(name)),
+        [],
+        'no variable of pm2 is left',
+      )
+    }
+    t.equal((await pm2.run('stop', NAME)).code, 0)
+    t.same(pm2.services(), [])
+    t.same(
+      pm2.upstream.upgraded.map(({ code }) => code),
+      [1001, 1001],
+    )
+
+    t.equal((await pm2.run('start', NAME)).code, 0)
+    await bothOpen(pm2)
+    process.kill(Number(readFileSync(join(pm2.folder, 'pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+    await eventually(
+      () => pm2.members(),
+      (members) => members.length === 0,
+      { what: 'the supervisor to notice that pm2 is gone' },
+    )
+    t.same(
+      pm2.upstream.upgraded.map(({ code }) => code),
+      [1001, 1001, 1001, 1001],
+    )
+  })
+
+  t.test('cannot run it in cluster mode, and is told how it can', async (t) => {
+    const pm2 = await Pm2.start(t)
+    await pm2.run(
+      'start',
+      pm2.variant({ exec_mode: undefined, instances: 1, exp_backoff_restart_delay: undefined }),
+    )
+    const row = await eventually(
+      async () => {
+        const { pm2_env } = (await pm2.row()) ?? {}
+        return {
+          status: pm2_env?.status,
+          exit_code: pm2_env?.exit_code,
+          exec_mode: pm2_env?.exec_mode,
+          log: pm2_env?.pm_err_log_path,
+        }
+      },
+      ({ status = '' }) => /stopped|errored/.test(status),
+      { what: 'pm2 to give it up' },
+    )
+    t.match(row, { status: 'stopped', exit_code: 78, exec_mode: 'cluster_mode' })
+    const said = readFileSync(row.log ?? '', 'utf8')
+    t.match(
+      said,
+      /^supervisor: a supervisor cannot run in a cluster worker: pm2 runs it in cluster mode; set exec_mode: 'fork' in its ecosystem file and take `instances` \(or -i\) out\n$/,
+    )
+    t.same(pm2.services(), [])
+  })
+})
