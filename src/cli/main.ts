@@ -19,19 +19,6 @@ const COMMANDS: readonly Command[] = [startCommand, reloadCommand, stopCommand, 
 export const main = async (argv: readonly string[]): Promise<void> => {
   const screen = new Screen(process.stdout, process.stderr, process.env)
   process.exitCode = await run(argv, screen, process.env)
-  leaveSoon()
-}
-
-/** How long the process may take to end by itself, in ms, once everything that it wrote has been taken. */
-const ENDS_BY_ITSELF = 250
-
-/** A service manager's channel (pm2), or a handle of a user's hook, would keep a process alive that has nothing to do. */
-const leaveSoon = (): void => {
-  const look = (): void => {
-    if (process.stdout.writableLength + process.stderr.writableLength > 0) leaveSoon()
-    else process.exit()
-  }
-  setTimeout(look, ENDS_BY_ITSELF).unref()
 }
 
 const run = async (argv: readonly string[], screen: Screen, env: NodeJS.ProcessEnv): Promise<number> => {

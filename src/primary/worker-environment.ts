@@ -67,6 +67,33 @@ const PM2_VARIABLES = [
   'name',
   'version',
   'args',
+  'exit_code',
+  '_km_monitored',
+  // Settings of the pm2 file, as far as they are given there.
+  'cwd',
+  'name_prefix',
+  'install_url',
+  'disable_logs',
+  'log_type',
+  'log_date_format',
+  'time',
+  'max_memory_restart',
+  'source_map_support',
+  'disable_source_map_support',
+  'cron_restart',
+  'watch_delay',
+  'execute_command',
+  'force',
+  'append_env_to_name',
+  'trace',
+  'disable_trace',
+  'v8',
+  'event_loop_inspector',
+  'deep_monitoring',
+  'increment_var',
+  'uid',
+  'gid',
+  'write',
 ] as const
 
 const SERVICE_VARIABLES = [
@@ -91,8 +118,7 @@ export const workerEnvironment = (
     supervisor: settings.name,
     readiness: settings.readiness,
   }
-  const foreign =
-    environment.pm_id === undefined ? SERVICE_VARIABLES : [...SERVICE_VARIABLES, ...PM2_VARIABLES]
+  const foreign = [...SERVICE_VARIABLES, ...pm2Variables(environment)]
   return {
     ...Object.fromEntries(foreign.map((variable) => [variable, undefined])),
     ...settings.env,
@@ -103,4 +129,12 @@ export const workerEnvironment = (
     NODE_APP_INSTANCE: String(slot),
     [STARTUP_VARIABLE]: JSON.stringify(startup),
   }
+}
+
+const pm2Variables = (environment: NodeJS.ProcessEnv): string[] => {
+  if (environment.pm_id === undefined) return []
+  const { name = '' } = environment
+  // pm2 also sets a variable named as the app, with its module configuration: `feed={}`.
+  const ofApp = /^\{.*\}$/.test(environment[name] ?? '') ? [name] : []
+  return [...PM2_VARIABLES, ...ofApp]
 }

@@ -1,215 +1,261 @@
-// Under a real pm2 7, with the ecosystem file of this repository: online when the workers are ready, rolled by a signal
-// without a failed request, stopped with a Close frame on every upstream connection and nothing left.
+// Under a real pm2: online when ready, rolled by a signal, stopped in order, refused in cluster mode.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { apps } from '../../ecosystem.config.js'
+import type { SupervisorStatus } from '../../src/shared/status.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
 import { freePort } from '../support/free-port.js'
 import { describeLoad, startLoad } from '../support/load.js'
-import { environmentOf, isZombie, killProcesses, markedProcesses } from '../support/process-tree.js'
-import { recordingUpstream } from '../support/recording-upstream.js'
+import {
+  environmentOf,
+  isZombie,
+  killProcesses,
+  markedProcesses,
+  type ProcessRow,
+} from '../support/process-tree.js'
+import { type RecordingUpstream, recordingUpstream } from '../support/recording-upstream.js'
 import { runCli } from '../support/run-cli.js'
 import { needsTool, toolCommand } from '../support/tools.js'
 
 uninstrumentChildren()
 
-interface Pm2App {
+const MARK = 'TEST_TREE_MARK'
+const NAME = 'feed'
+const PM2_COMMAND = toolCommand('pm2', 'pm2')
+
+interface Pm2Row {
   name: string
   pid: number
-  pm2_env: { status: string; restart_time: number }
+  pm2_env: { status: string; exit_code?: number; pm_err_log_path: string; exec_mode: string }
 }
 
+/** A pm2 with a home of its own; ended, with everything it started, when the test is over. */
 class Pm2 {
-  readonly folder = mkdtempSync(join(tmpdir(), 'forksafe-pm2-'))
+  readonly upstream: RecordingUpstream
+  readonly port: number
+  readonly folder = mkdtempSync(join(realpathSync(tmpdir()), 'forksafe-pm2-'))
   readonly home = join(this.folder, 'run')
-  readonly #mark = this.folder
+  readonly gate = join(this.folder, 'gate')
+  readonly #mark = randomUUID()
   readonly env: NodeJS.ProcessEnv
 
-  constructor(t: Test, env: NodeJS.ProcessEnv) {
-    this.env = cleanEnv({
-      ...env,
-      PM2_HOME: join(this.folder, 'pm2'),
-      FORKSAFE_HOME: this.home,
-      PM2_MARK: this.#mark,
-    })
-    t.teardown(async () => {
-      await this.run('kill')
-      const left = this.processes()
-      killProcesses(left)
-      rmSync(this.folder, { recursive: true, force: true })
-      if (left.length > 0) throw new Error(`left behind: ${left.map(({ pid }) => pid).join(', ')}`)
-    })
+  static async start(t: Test): Promise<Pm2> {
+    const pm2 = new Pm2(await recordingUpstream(t), await freePort())
+    t.teardown(() => pm2.end(t))
+    return pm2
   }
 
-  start(...args: string[]): ChildProcess {
-    return spawn(process.execPath, [toolCommand('pm2', 'pm2'), ...args], {
-      env: this.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+  private constructor(upstream: RecordingUpstream, port: number) {
+    this.upstream = upstream
+    this.port = port
+    this.env = cleanEnv({
+      PM2_HOME: join(this.folder, 'pm2'),
+      PM2_DISABLE_VERSION_CHECK: '1',
+      FORKSAFE_HOME: this.home,
+      FORKSAFE_NODE_ARGS: '--import ./test/process/fixtures/waits-for-gate.js',
+      GATE: this.gate,
+      UPSTREAM: upstream.url,
+      PORT: String(port),
+      [MARK]: this.#mark,
     })
   }
 
   async run(...args: string[]): Promise<{ code: number; output: string }> {
-    const pm2 = this.start(...args)
-    let output = ''
-    for (const stream of [pm2.stdout, pm2.stderr]) stream?.on('data', (chunk) => (output += String(chunk)))
-    const [code] = (await once(pm2, 'close')) as [number]
+    const child = spawn(process.execPath, [PM2_COMMAND, ...args], {
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: 60_000,
+    })
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
     return { code, output }
   }
 
-  async app(name: string): Promise<Pm2App | undefined> {
+  async rows(): Promise<Pm2Row[]> {
     const { output } = await this.run('jlist')
-    const apps: Pm2App[] = JSON.parse(output.slice(output.indexOf('[')))
-    return apps.find((app) => app.name === name)
+    return JSON.parse(output)
   }
 
-  /** Everything that runs with this PM2_HOME, the daemon included. */
-  processes() {
-    return markedProcesses('PM2_MARK', this.#mark).filter((row) => !isZombie(row))
+  async row(): Promise<Pm2Row | undefined> {
+    return (await this.rows()).find(({ name }) => name === NAME)
   }
 
-  /** What it wrote; in cluster mode the files carry the number of the instance. */
-  log(name: string): string {
-    const folder = join(this.folder, 'pm2', 'logs')
-    const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.startsWith(`${name}-`)) : []
-    return files.map((file) => readFileSync(join(folder, file), 'utf8')).join('')
+  /** A pm2 file that differs from ours in the given settings; undefined takes one out. */
+  variant(settings: Record<string, unknown>): string {
+    const file = join(this.folder, 'variant.config.json')
+    writeFileSync(file, JSON.stringify({ apps: [{ ...apps[0], cwd: process.cwd(), ...settings }] }))
+    return file
+  }
+
+  openGate(): void {
+    writeFileSync(this.gate, '')
+  }
+
+  async status(): Promise<SupervisorStatus | null> {
+    const { code, stdout } = await runCli(['status', '--json'], { home: this.home })
+    return code === 0 ? JSON.parse(stdout) : null
+  }
+
+  waitForStatus(
+    isWanted: (status: SupervisorStatus) => boolean,
+    what: string,
+  ): Promise<SupervisorStatus | null> {
+    return eventually(
+      () => this.status(),
+      (status) => status !== null && isWanted(status),
+      { what, timeout: 20_000 },
+    )
+  }
+
+  /** Supervisors and workers, not pm2 itself. */
+  services(): ProcessRow[] {
+    return this.members().filter(({ command }) => /preload\.js|ProcessContainer|supervisor/.test(command))
+  }
+
+  members(): ProcessRow[] {
+    return markedProcesses(MARK, this.#mark).filter((row) => !isZombie(row))
+  }
+
+  async end(t: Test): Promise<void> {
+    try {
+      await this.run('kill')
+      await eventually(
+        () => this.members(),
+        (members) => members.length === 0,
+        { what: 'pm2 and everything it started to be gone' },
+      )
+    } finally {
+      killProcesses(this.members())
+    }
+    if (t.passing()) rmSync(this.folder, { recursive: true, force: true })
+    else console.error(`pm2's folder is kept: ${this.folder}`)
   }
 }
 
-const [ours] = apps
+const allReady = ({ state, workers }: SupervisorStatus): boolean =>
+  state === 'running' && workers.every((worker) => worker.state === 'ready')
 
-/** The app of our ecosystem file, with some lines changed. */
-const ecosystem = (pm2: Pm2, changes: Record<string, unknown>): string => {
-  const file = join(pm2.folder, 'ecosystem.config.cjs')
-  const app = { ...ours, script: join(process.cwd(), 'bin/supervisor.js'), cwd: process.cwd(), ...changes }
-  writeFileSync(file, `module.exports = { apps: [${JSON.stringify(app)}] }`)
-  return file
-}
+const bothOpen = ({ upstream }: Pm2) =>
+  upstream.waitFor(({ open }) => open.length === 2, { what: 'two connections' })
 
-t.test(
-  'ecosystem.config.js as it stands: online, rolled under load, stopped',
-  needsTool('pm2'),
-  async (t) => {
-    const upstream = await recordingUpstream(t)
-    const port = await freePort()
-    const pm2 = new Pm2(t, { UPSTREAM: upstream.url, PORT: String(port) })
-    const started = await pm2.run('start', 'ecosystem.config.js')
-    t.equal(started.code, 0, started.output)
-    t.match(await pm2.app('feed'), { pm2_env: { status: 'online', restart_time: 0 } })
-    t.equal(upstream.open.length, 2, 'online means that both workers are connected')
+/** What a worker has in its environment beyond what pm2 was started with. */
+const OURS = /^(SUPERVISOR_\w+|FORKSAFE_\w+|NODE_APP_INSTANCE|NODE_UNIQUE_ID|NODE_CHANNEL_\w+)$/
 
-    const { workers } = JSON.parse((await runCli(['status', '--json'], { home: pm2.home })).stdout)
-    const worker = environmentOf(workers[0].pid)
+t.test('pm2', needsTool('pm2'), async (t) => {
+  t.test(
+    'is told online only when the workers are ready, rolls without loss and stops in order',
+    async (t) => {
+      const pm2 = await Pm2.start(t)
+      let isStarted = false
+      const starting = pm2.run('start', 'ecosystem.config.js').finally(() => {
+        isStarted = true
+      })
+      await pm2.waitForStatus(({ workers }) => workers.length === 2, 'two workers to be starting')
+      t.equal((await pm2.row())?.pm2_env.status, 'launching')
+      t.equal(isStarted, false)
+      pm2.openGate()
+      t.equal((await starting).code, 0)
+      t.equal((await pm2.row())?.pm2_env.status, 'online')
+      const before = await pm2.status()
+      t.ok(before !== null && allReady(before))
+      await bothOpen(pm2)
+
+      const load = startLoad({
+        port: pm2.port,
+        path: '/feed',
+        slowPath: '/feed',
+        clients: { keepalive: 5, close: 3, slow: 2, slowReused: 2 },
+      })
+      t.equal((await pm2.run('sendSignal', 'SIGUSR2', NAME)).code, 0)
+      const after = await pm2.waitForStatus(
+        (status) => status.generation === 2 && allReady(status),
+        'the second generation to run',
+      )
+      const result = await load.stop()
+      t.equal(result.failed, 0, describeLoad(result))
+      t.ok(result.requests > 100)
+      t.equal(after?.pid, before?.pid)
+
+      await bothOpen(pm2)
+      t.equal((await pm2.run('stop', NAME)).code, 0)
+      t.same(pm2.services(), [])
+      t.equal(pm2.upstream.connected.length, 0)
+      t.same(
+        pm2.upstream.upgraded.map(({ code }) => code),
+        [1001, 1001, 1001, 1001],
+      )
+      t.equal((await pm2.row())?.pm2_env.status, 'stopped')
+    },
+  )
+
+  t.test('may signal the whole tree at once, and may die', async (t) => {
+    const pm2 = await Pm2.start(t)
+    pm2.openGate()
+    const file = pm2.variant({ shutdown_with_message: undefined })
+    t.equal((await pm2.run('start', file)).code, 0)
+    await bothOpen(pm2)
+    for (const { pid } of (await pm2.status())?.workers ?? []) {
+      const names = environmentOf(pid ?? 0).map((entry) => entry.split('=', 1)[0] ?? '')
+      t.ok(names.includes('SUPERVISOR_SLOT'))
+      t.same(
+        names.filter((name) => !Object.hasOwn(pm2.env, name) && !OURS.test(name)),
+        [],
+        'no variable of pm2 is left',
+      )
+    }
+    t.equal((await pm2.run('stop', NAME)).code, 0)
+    t.same(pm2.services(), [])
     t.same(
-      worker.filter((line) => /^(pm_|axm_|NODE_APP_INSTANCE=|kill_timeout|wait_ready|exec_mode)/.test(line)),
-      ['NODE_APP_INSTANCE=0'],
-      'pm2 is not seen by a worker',
+      pm2.upstream.upgraded.map(({ code }) => code),
+      [1001, 1001],
     )
 
-    const load = startLoad({ port, path: '/feed', clients: { keepalive: 8, close: 8 } })
-    await load.finished(100)
-    await pm2.run('sendSignal', 'SIGUSR2', 'feed')
-    await upstream.waitFor(
-      ({ open }) => open.length === 2 && open.every(({ generation }) => generation === '2'),
+    t.equal((await pm2.run('start', NAME)).code, 0)
+    await bothOpen(pm2)
+    process.kill(Number(readFileSync(join(pm2.folder, 'pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+    await eventually(
+      () => pm2.members(),
+      (members) => members.length === 0,
+      { what: 'the supervisor to notice that pm2 is gone' },
     )
-    await load.finished(load.result.requests + 100)
-    const result = await load.stop()
-    t.equal(result.failed, 0, describeLoad(result))
-
-    const members = pm2.processes()
-    t.equal((await pm2.run('stop', 'feed')).code, 0)
-    await upstream.waitFor(({ connected }) => connected.length === 0)
     t.same(
-      upstream.upgraded.map(({ code }) => code),
+      pm2.upstream.upgraded.map(({ code }) => code),
       [1001, 1001, 1001, 1001],
     )
-    await eventually(
-      () => pm2.processes().length,
-      (left) => left === 1,
-      { what: `only the daemon of ${members.length} to be left` },
-    )
-    t.match(await pm2.app('feed'), { pm2_env: { status: 'stopped', restart_time: 0 } })
-  },
-)
-
-t.test('it is not online before its workers are ready', needsTool('pm2'), async (t) => {
-  const upstream = await recordingUpstream(t)
-  const port = await freePort()
-  const folder = mkdtempSync(join(tmpdir(), 'forksafe-go-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const pm2 = new Pm2(t, { UPSTREAM: upstream.url, PORT: String(port), GO: join(folder, 'go') })
-  const file = ecosystem(pm2, {
-    name: 'slow',
-    args: 'start test/process/fixtures/waits-for-a-file.js --workers 2 --name slow',
   })
-  const start = pm2.start('start', file)
-  const isOver = once(start, 'close')
-  await eventually(
-    () => pm2.log('slow'),
-    (log) => /worker 1 starting/.test(log),
-    { what: 'both workers to be starting', timeout: 20_000 },
-  )
-  t.match(await pm2.app('slow'), { pm2_env: { status: 'launching' } })
-  t.equal(start.exitCode, null, 'pm2 start waits')
-  writeFileSync(join(folder, 'go'), '')
-  t.same(await isOver, [0, null])
-  t.match(await pm2.app('slow'), { pm2_env: { status: 'online' } })
-})
 
-t.test('stopped by a SIGINT to the whole tree, which workers hear first', needsTool('pm2'), async (t) => {
-  const upstream = await recordingUpstream(t)
-  const port = await freePort()
-  const pm2 = new Pm2(t, { UPSTREAM: upstream.url, PORT: String(port) })
-  const file = ecosystem(pm2, {
-    name: 'tree',
-    args: 'start test/process/fixtures/http-and-feed.js --workers 2 --name tree',
-    shutdown_with_message: false,
+  t.test('cannot run it in cluster mode, and is told how it can', async (t) => {
+    const pm2 = await Pm2.start(t)
+    await pm2.run(
+      'start',
+      pm2.variant({ exec_mode: undefined, instances: 1, exp_backoff_restart_delay: undefined }),
+    )
+    const row = await eventually(
+      async () => {
+        const { pm2_env } = (await pm2.row()) ?? {}
+        return {
+          status: pm2_env?.status,
+          exit_code: pm2_env?.exit_code,
+          exec_mode: pm2_env?.exec_mode,
+          log: pm2_env?.pm_err_log_path,
+        }
+      },
+      ({ status = '' }) => /stopped|errored/.test(status),
+      { what: 'pm2 to give it up' },
+    )
+    t.match(row, { status: 'stopped', exit_code: 78, exec_mode: 'cluster_mode' })
+    const said = readFileSync(row.log ?? '', 'utf8')
+    t.match(
+      said,
+      /^supervisor: a supervisor cannot run in a cluster worker: pm2 runs it in cluster mode; set exec_mode: 'fork' in its ecosystem file and take `instances` \(or -i\) out\n$/,
+    )
+    t.same(pm2.services(), [])
   })
-  t.equal((await pm2.run('start', file)).code, 0)
-  t.equal(upstream.open.length, 2)
-  t.equal((await pm2.run('stop', 'tree')).code, 0)
-  await upstream.waitFor(({ connected }) => connected.length === 0)
-  t.same(
-    upstream.upgraded.map(({ code }) => code),
-    [1001, 1001],
-    'no worker was started while it stopped',
-  )
-  await eventually(
-    () => pm2.processes().length,
-    (left) => left === 1,
-    { what: 'only the daemon to be left' },
-  )
 })
-
-t.test(
-  "in pm2's cluster mode it refuses with the fix, and is not started again and again",
-  needsTool('pm2'),
-  async (t) => {
-    const pm2 = new Pm2(t, { PORT: '0' })
-    const file = ecosystem(pm2, {
-      name: 'wrong',
-      exec_mode: 'cluster',
-      instances: 1,
-      wait_ready: false,
-      listen_timeout: 1_000,
-      args: 'start test/process/fixtures/plain-http.js --name wrong',
-    })
-    await pm2.run('start', file)
-    await eventually(
-      () => pm2.log('wrong'),
-      (log) => /exec_mode: 'fork'/.test(log),
-      { what: 'the fix in the log' },
-    )
-    await eventually(
-      () => pm2.app('wrong'),
-      (app) => app?.pm2_env.status === 'stopped',
-      { what: 'pm2 to leave it stopped' },
-    )
-    t.equal((await pm2.app('wrong'))?.pm2_env.restart_time, 0)
-  },
-)

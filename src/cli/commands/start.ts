@@ -7,7 +7,7 @@ import { flagOf, OPTION_KEYS, OPTIONS, type OptionKey } from '../../shared/optio
 import { resolveSettings } from '../../shared/resolve-settings.js'
 import type { Call, Command } from '../command.js'
 
-/** ms */
+/** How long the process may take to end by itself, in ms. */
 const LAST_LINES_WRITTEN = 1_000
 
 const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value]
@@ -39,20 +39,27 @@ export const startCommand: Command = {
   mistake: 78,
   takesArgs: true,
   run: async (call) => {
-    const { startSupervisor } = await import('../../control/start-supervisor.js')
-    const read = settingsReader(call)
-    const settings = await read()
-    const { ended } = await startSupervisor({
-      settings,
-      resolve: () => read(settings.name),
-      signals: true,
-      ownsProcess: true,
-    })
-    const { exitCode } = await ended
-    // The process ends by itself once its last lines are written; a reader that has stopped cannot keep it.
-    setTimeout(() => process.exit(exitCode), LAST_LINES_WRITTEN).unref()
-    return exitCode
+    try {
+      return await superviseUntilEnd(call)
+    } finally {
+      // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
+      // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
+      setTimeout(() => process.exit(), LAST_LINES_WRITTEN).unref()
+    }
   },
+}
+
+const superviseUntilEnd = async (call: Call): Promise<number> => {
+  const { startSupervisor } = await import('../../control/start-supervisor.js')
+  const read = settingsReader(call)
+  const settings = await read()
+  const { ended } = await startSupervisor({
+    settings,
+    resolve: () => read(settings.name),
+    signals: true,
+    ownsProcess: true,
+  })
+  return (await ended).exitCode
 }
 
 /** Reads everything anew on each call, and says once what is probably a mistake. */
