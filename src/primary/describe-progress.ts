@@ -22,7 +22,7 @@ export const describeProgress = (
     case 'workerExited':
       return {
         level: progress.expected && progress.reason === 'drained' ? 'info' : 'warn',
-        text: `worker ${progress.slot} gone: ${progress.reason} (pid ${progress.pid}, generation ${progress.generation})`,
+        text: `worker ${progress.slot} gone: ${progress.reason} (${progress.pid === 0 ? '' : `pid ${progress.pid}, `}generation ${progress.generation})`,
       }
     case 'workerWaiting':
       return {

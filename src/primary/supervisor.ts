@@ -16,6 +16,7 @@ import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
 import type { Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
+import { describeForkFailure } from './fork-failure.js'
 import { createReloadRounds, type ReloadRounds } from './reload-rounds.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
@@ -174,7 +175,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   }
 
   #progress(progress: Progress): void {
-    if (progress.event === 'stopping') this.#goneBy = Date.now() + progress.budget
+    if (progress.event === 'stopping') {
+      this.#goneBy = Date.now() + progress.budget
+      this.#runChanged()
+    }
     const { level, text } = describeProgress(progress)
     this.log(level, text)
     this.#reloads.tell(progress)
@@ -281,7 +285,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
     } catch (error) {
-      this.#exited(id, { code: null, signal: null, failure: messageOf(error) })
+      this.#exited(id, { code: null, signal: null, failure: describeForkFailure(error) })
     }
   }
 

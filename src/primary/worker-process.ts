@@ -6,6 +6,7 @@ import { LineSplitter } from '../observe/line-splitter.js'
 import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
+import { describeForkFailure } from './fork-failure.js'
 import { guardIpc } from './guard-ipc.js'
 import { HandOffs } from './hand-offs.js'
 import { workerEnvironment } from './worker-environment.js'
@@ -54,7 +55,7 @@ export class WorkerProcess {
       )
     }
     this.#worker.on('error', (error) => {
-      failure ??= error.message
+      failure ??= describeForkFailure(error)
       if (child.pid === undefined) end(null, null)
     })
     child.on('exit', end)

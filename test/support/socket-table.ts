@@ -34,6 +34,12 @@ export const connectedTcpSockets = (pid: number): SocketRow[] =>
 export const socketsTo = (pid: number, port: number): SocketRow[] =>
   connectedTcpSockets(pid).filter(({ remote }) => remote.endsWith(`:${port}`))
 
+/** Ports on which a process itself listens. */
+export const listeningTcpPorts = (pid: number): number[] =>
+  socketsOf(pid)
+    .filter(({ family, state }) => family === 'tcp' && state === 'LISTEN')
+    .map(({ local }) => Number(local.slice(local.lastIndexOf(':') + 1)))
+
 /** Sockets, of any family and state, whose inode both processes hold. */
 export const sharedSockets = (one: number, other: number): SocketRow[] => {
   const inodes = new Set(socketDescriptors(other).map(({ inode }) => inode))
