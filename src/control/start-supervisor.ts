@@ -7,7 +7,7 @@ import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
 import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
 import { installFaultHandler } from '../primary/process-faults.js'
-import { readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
+import { type RunRecord, readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
 import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor } from '../primary/supervisor.js'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
@@ -72,19 +72,14 @@ export const startSupervisor = async ({
     await endLeftovers(paths.record, warn)
     undo.push(() => removeRunRecord(paths.record))
     const self = processIdentity(process.pid)
+    const keepRecord = recordKeeper(paths.record, warn)
     const supervisor = new Supervisor({
       settings: fitted(settings, warn),
       resolve: async () => fitted(await resolve(), () => {}),
       output,
       logs,
       onRunChanged: ({ state, pids, goneBy }) =>
-        writeRunRecord(paths.record, {
-          ...self,
-          name: settings.name,
-          state,
-          goneBy,
-          workers: pids.map(processIdentity),
-        }),
+        keepRecord({ ...self, name: settings.name, state, goneBy, workers: pids.map(processIdentity) }),
     })
     undo.push(takeOverProcess('primary'), closeResourcesOnExit())
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
@@ -140,6 +135,20 @@ const fitted = (settings: Settings, warn: (text: string) => void): Settings => {
     )
   }
   return { ...settings, stopTimeout }
+}
+
+/** A record that cannot be written (disk full, folder gone) is a loss for the next start, and no reason to end this one. */
+const recordKeeper = (path: string, warn: (text: string) => void): ((record: RunRecord) => void) => {
+  let isFailing = false
+  return (record) => {
+    try {
+      writeRunRecord(path, record)
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) warn(`the record of this run cannot be written: ${messageOf(error)}`)
+      isFailing = true
+    }
+  }
 }
 
 /** Workers of a supervisor of this name that was killed, and that could not see it go. */

@@ -162,3 +162,14 @@ t.test('a loop of crashes is slowed down, the other slot goes on, and status nam
   t.ok((workers[0]?.nextStartAt ?? 0) > 0)
   t.match(workers[1], { state: 'ready', pid: other })
 })
+
+t.test('a runtime folder that vanishes costs the record, not the service', async (t) => {
+  const { supervisor, port, pids } = await start(t, 'plain-http.js')
+  rmSync(supervisor.home, { recursive: true, force: true })
+  process.kill(pids[0] ?? 0, 'SIGKILL')
+  await supervisor.waitForLine(/worker 0 ready.*generation 1/, { after: supervisor.lines.length })
+  t.equal(supervisor.lines.filter((line) => /record of this run cannot be written/.test(line)).length, 1)
+  t.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /^\d+$/)
+  supervisor.signal('SIGTERM')
+  t.same(await supervisor.leavesNothing(), { code: 0, signal: null })
+})
