@@ -22,6 +22,8 @@ export interface NamePaths {
 /** A lock folder not refreshed for this long is stale (ms); only what has no kernel lock depends on it. */
 const STALE = 10_000
 const POLL = 50
+/** Whoever holds the name without a record has just taken it, or is just about to give it back. */
+const UNKNOWN_OWNER = 1_000
 
 /**
  * Takes the name. While the present owner is stopping it waits, until a second after the time that one announced.
@@ -34,11 +36,14 @@ export const takeName = async (
   paths: NamePaths,
   onLost: (reason: string) => void,
 ): Promise<() => Promise<void>> => {
+  const unknownUntil = performance.now() + UNKNOWN_OWNER
   for (;;) {
     const release = await tryTakeName(name, paths, onLost)
     if (release !== null) return release
-    const owner = readRunRecord(paths.record)
-    if (!isAboutToGo(owner)) throw running(name, owner)
+    const record = readRunRecord(paths.record)
+    const owner = record !== null && isAlive(record) ? record : null
+    const isWorthWaiting = owner === null ? performance.now() < unknownUntil : isAboutToGo(owner)
+    if (!isWorthWaiting) throw running(name, owner)
     await new Promise((resolve) => setTimeout(resolve, POLL))
   }
 }
@@ -90,8 +95,7 @@ const tryTakeLockFolder = async (
 /** A lock folder that somebody removed is given back all the same. */
 const quietly = (release: () => Promise<void>) => (): Promise<void> => release().catch(() => {})
 
-const isAboutToGo = (owner: RunRecord | null): boolean =>
-  owner !== null && owner.goneBy !== null && Date.now() < owner.goneBy + 1_000
+const isAboutToGo = (owner: RunRecord): boolean => owner.goneBy !== null && Date.now() < owner.goneBy + 1_000
 
 const running = (name: string, owner: RunRecord | null): ForksafeError => {
   const who = owner === null ? '' : ` (pid ${owner.pid})`
