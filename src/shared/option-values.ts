@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { type DurationBounds, parseDuration, show } from './duration.js'
 import { ForksafeError } from './errors.js'
 import type { ForkHook } from './settings.js'
+import { parseSize } from './size.js'
 
 /**
  * Reads a raw value or throws FORKSAFE_ERR_OPTION_INVALID naming `field`, value and remedy.
@@ -51,6 +52,11 @@ export const readDuration =
   (bounds: DurationBounds): Reader<number> =>
   (field, raw) =>
     parseDuration(field, raw, bounds)
+
+export const readSize =
+  (min: number): Reader<number> =>
+  (field, raw) =>
+    parseSize(field, raw, min)
 
 export const readChoice =
   <Choice extends string>(...choices: readonly Choice[]): Reader<Choice> =>
@@ -102,6 +108,16 @@ export const readVariables: Reader<Record<string, string>> = (field, raw, form) 
     form === 'text' ? readTexts(field, raw, form).map((text) => assignment(field, text)) : fields(field, raw)
   // fromEntries defines own properties, so no key can reach a prototype.
   return Object.fromEntries(entries.map(([key, value]) => variable(field, key, value)))
+}
+
+/** Names of variables: a list, or one text that is split at commas. */
+export const readVariableNames: Reader<string[]> = (field, raw, form) => {
+  const list = typeof raw === 'string' && form === 'text' ? raw.split(',').map((name) => name.trim()) : raw
+  return readTexts(field, list, form).map((name) => {
+    if (/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return name
+    // It may be the secret itself.
+    throw invalidOption(field, '(not shown)', 'is not a name of a variable; write the name, not the value')
+  })
 }
 
 export const readHook: Reader<ForkHook> = (field, raw) => {

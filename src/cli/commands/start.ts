@@ -64,7 +64,7 @@ const superviseUntilEnd = async (call: Call): Promise<number> => {
 
 /** Reads everything anew on each call, and says once what is probably a mistake. */
 const settingsReader = ({ flags, operands, args, isJson, screen, env }: Call) => {
-  const { json: _json, ...given } = flags
+  const { json: _json, secret, ...given } = flags
   const [script] = operands
   const cwd = workingFolder(env)
   const told = new Set<string>()
@@ -72,6 +72,7 @@ const settingsReader = ({ flags, operands, args, isJson, screen, env }: Call) =>
     const { settings, warnings } = await resolveSettings({
       flags: {
         ...given,
+        ...(secret === undefined ? {} : { secrets: secret }),
         ...(script === undefined ? {} : { script }),
         ...(args === undefined ? {} : { args }),
         ...(isJson && given.logFormat === undefined ? { logFormat: 'json' } : {}),
