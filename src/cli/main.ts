@@ -5,6 +5,7 @@ import { ForksafeError, messageOf } from '../shared/errors.js'
 import { printable } from '../shared/printable.js'
 import type { Command } from './command.js'
 import { CommandLineError, parseCommandLine } from './command-line.js'
+import { logLevelCommand } from './commands/log-level.js'
 import { logsCommand } from './commands/logs.js'
 import { reloadCommand } from './commands/reload.js'
 import { startCommand } from './commands/start.js'
@@ -13,7 +14,14 @@ import { stopCommand } from './commands/stop.js'
 import { exitCodeOf, type MistakeCode } from './exit-code.js'
 import { Screen } from './screen.js'
 
-const COMMANDS: readonly Command[] = [startCommand, reloadCommand, stopCommand, statusCommand, logsCommand]
+const COMMANDS: readonly Command[] = [
+  startCommand,
+  reloadCommand,
+  stopCommand,
+  statusCommand,
+  logsCommand,
+  logLevelCommand,
+]
 
 /** @param argv without node and script. */
 export const main = async (argv: readonly string[]): Promise<void> => {

@@ -22,8 +22,8 @@ export interface ExchangeTiming {
   idle: number
 }
 
-interface Exchange {
-  method: 'GET' | 'POST'
+export interface Exchange {
+  method: 'GET' | 'POST' | 'PUT'
   path: string
   body?: unknown
   signal?: AbortSignal | undefined
