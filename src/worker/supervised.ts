@@ -5,6 +5,7 @@ import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
+import { onSecrets } from '../shared/secrets.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
 import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
@@ -90,6 +91,7 @@ class SupervisedWorker {
       waitUntil: (work) => this.#hooks.waitUntil(work),
     })
     void this.#channel.tell({ type: 'hello' })
+    onSecrets((values) => void this.#channel.tell({ type: 'secrets', values }))
   }
 
   #ordered(message: Exclude<PrimaryMessage, { type: 'barrier' }>): void {

@@ -75,7 +75,7 @@ t.test(
   'a secret reaches neither the outputs nor the buffer, not even in the values of an event',
   async (t) => {
     const { output, stdout, buffer, redactor } = await open({ logFormat: 'json' })
-    redactor.add(['hunter22'])
+    redactor.add(['hunter22'], 'told')
     output.write({ ...workerLine('my hunter22'), fields: { event: 'x', deep: [{ reason: 'hunter22!' }] } })
     output.write({
       ...ownLine('info', 'its hunter22'),
