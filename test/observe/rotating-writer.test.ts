@@ -64,10 +64,11 @@ t.test('a line that was written before its rotation failed is not written twice'
   const { path, writer } = setUp(t)
   await write(writer, 'first\n')
   // A folder cannot be replaced by a file.
-  mkdirSync(join(`${path}.1`, 'in-the-way'), { recursive: true })
+  writeFileSync(`${path}.1`, 'older\n')
+  mkdirSync(join(`${path}.2`, 'in-the-way'), { recursive: true })
   const full = `${'x'.repeat(MAX_SIZE)}\n`
   t.match(await write(writer, full), { error: { code: /EISDIR|ENOTEMPTY|EEXIST/ }, written: full.length })
-  rmSync(`${path}.1`, { recursive: true })
+  rmSync(`${path}.2`, { recursive: true })
   t.equal(await write(writer, 'after\n'), null)
   t.equal(readFileSync(`${path}.1`, 'utf8'), `first\n${full}`)
   t.equal(readFileSync(path, 'utf8'), 'after\n')
