@@ -6,6 +6,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { errnoOf, findConfigFiles, readConfigFile } from './config-file.js'
 import { defaultName } from './default-name.js'
 import { didYouMean } from './did-you-mean.js'
+import { readEnvFile } from './env-file.js'
 import { ForksafeError } from './errors.js'
 import {
   DEFAULTS,
@@ -192,11 +193,12 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     readiness: value('readiness'),
     readyTimeout: value('readyTimeout'),
     minUptime: value('minUptime'),
+    restart: value('restart'),
     stopTimeout: value('stopTimeout'),
     maxSurge: value('maxSurge'),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
-    env: variables(layers),
+    env: variables(layers, sources.cwd),
     nodeArgs: value('nodeArgs'),
     logFormat: value('logFormat'),
     ...(beforeFork === undefined ? {} : { beforeFork }),
@@ -247,8 +249,13 @@ const workingFolder = (layers: readonly Layer[], cwd: string): string => {
   throw invalidOption(folder.field, folder.value, 'is not a folder')
 }
 
-/** By variable: the flag's value for one does not hide the file's value for another. */
-const variables = (layers: readonly Layer[]): Record<string, string> => {
+/** By variable: the flag's value for one does not hide the file's value for another. Env files come below all of them. */
+const variables = (layers: readonly Layer[], cwd: string): Record<string, string> => {
+  const files = given(layers, 'envFile')
+  const fromFiles = (files?.value ?? []).map((file) => {
+    const path = resolve(files?.layer.folder ?? cwd, file)
+    return readEnvFile(path, files?.field ?? 'envFile', shownPath(path, cwd))
+  })
   const lowestFirst = layers.toReversed().map((layer) => given([layer], 'env')?.value ?? {})
-  return Object.fromEntries(lowestFirst.flatMap((values) => Object.entries(values)))
+  return Object.fromEntries([...fromFiles, ...lowestFirst].flatMap((values) => Object.entries(values)))
 }
