@@ -7,9 +7,14 @@ import type { Command } from './command.js'
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./commands/start.js')).startCommand,
   reload: async () => (await import('./commands/reload.js')).reloadCommand,
+  restart: async () => (await import('./commands/restart.js')).restartCommand,
+  scale: async () => (await import('./commands/scale.js')).scaleCommand,
   stop: async () => (await import('./commands/stop.js')).stopCommand,
   status: async () => (await import('./commands/status.js')).statusCommand,
+  ls: async () => (await import('./commands/ls.js')).lsCommand,
   logs: async () => (await import('./commands/logs.js')).logsCommand,
+  config: async () => (await import('./commands/config.js')).configCommand,
+  completion: async () => (await import('./commands/completion.js')).completionCommand,
 }
 
 /** The command that a command line begins with; all of them when it begins otherwise: with help, a flag, a mistake. */

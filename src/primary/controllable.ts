@@ -8,6 +8,8 @@ import type { SupervisorStatus } from '../shared/status.js'
 export interface Controllable {
   /** Asks the workers for a fresh report, for at most 250 ms; a silent worker shows its last known figures. */
   status(): Promise<SupervisorStatus>
+  /** Settles when all workers were ready for the first time, or when the supervisor has stopped before. Never rejects. */
+  untilStarted(onProgress?: (progress: Progress) => void): Promise<OperationResult>
   /**
    * Rolls all workers to the release that script and configuration name now. Never rejects: the result tells.
    * A call during a rolling restart is coalesced into one more round after it.

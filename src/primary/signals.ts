@@ -3,6 +3,8 @@
 export interface SignalActions {
   stop(reason: string, urgent: boolean): void
   reload(reason: string): void
+  /** One worker more, or one fewer. */
+  scale(by: 1 | -1): void
 }
 
 export interface SignalOptions {
@@ -21,7 +23,7 @@ export const signalEchoOf = (environment: NodeJS.ProcessEnv): number =>
 
 /**
  * TERM and INT stop, a second one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.
- * USR1 is taken so that it opens no inspector. Returns the function that removes the handlers.
+ * TTIN and TTOU scale up and down by one, as in Puma and Gunicorn. USR1 is taken so that it opens no inspector. Returns the function that removes the handlers.
  */
 export const installSignals = (
   actions: SignalActions,
@@ -39,6 +41,8 @@ export const installSignals = (
     ['SIGINT', stop],
     ['SIGHUP', onTerminal ? stop : (signal) => actions.reload(signal)],
     ['SIGUSR2', (signal) => actions.reload(signal)],
+    ['SIGTTIN', () => actions.scale(1)],
+    ['SIGTTOU', () => actions.scale(-1)],
     ['SIGUSR1', () => {}],
   ]
   for (const [signal, handler] of handlers) process.on(signal, handler)

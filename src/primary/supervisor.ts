@@ -102,6 +102,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return this.#status.read()
   }
 
+  async untilStarted(onProgress: (progress: Progress) => void = () => {}): Promise<OperationResult> {
+    this.on('progress', onProgress)
+    const started = await this.started
+    this.off('progress', onProgress)
+    if (started === null) return { ...(await this.ended), ok: false, exitCode: 5 }
+    const { workers } = this.#settingsOf(undefined)
+    const message = `${workers} worker${workers === 1 ? '' : 's'} ready`
+    return { ok: true, exitCode: 0, message, generation: this.#core.generation, failures: [] }
+  }
+
   reload(onProgress?: (progress: Progress) => void): Promise<OperationResult> {
     return this.#change({ kind: 'reload' }, onProgress)
   }

@@ -106,7 +106,13 @@ const shownPath = (path: string, cwd: string): string => {
 }
 
 /** Ours, but no option: they are documented beside the options. */
-const OTHER_VARIABLES = ['FORKSAFE_HOME', 'FORKSAFE_WORKER', 'FORKSAFE_DEBUG']
+const OTHER_VARIABLES = [
+  'FORKSAFE_HOME',
+  'FORKSAFE_WORKER',
+  'FORKSAFE_DEBUG',
+  'FORKSAFE_DETACHED',
+  'FORKSAFE_NO_KERNEL_LOCK',
+]
 
 const unknownVariables = (env: NodeJS.ProcessEnv): string[] => {
   const options = OPTION_KEYS.filter((key) => OPTIONS[key].noVariable === undefined).map(variableOf)

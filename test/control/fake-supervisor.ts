@@ -47,6 +47,11 @@ export class FakeSupervisor implements Controllable {
     return this.operate(tell)
   }
 
+  async untilStarted(tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push('started')
+    return this.operate(tell)
+  }
+
   async restart(tell: Tell = () => {}): Promise<OperationResult> {
     this.asked.push('restart')
     return this.operate(tell)
