@@ -22,7 +22,7 @@ export const startOptions = (): Option[] => OPTION_KEYS.flatMap(optionOf)
 
 /** Reads everything anew on each call, and says once what is probably a mistake. */
 export const settingsReader = ({ flags, operands, args, isJson, screen, env }: Call) => {
-  const { json: _json, detach: _detach, ...given } = flags
+  const { json: _json, detach: _detach, secret, ...given } = flags
   const [script] = operands
   const cwd = workingFolder(env)
   const told = new Set<string>()
@@ -30,6 +30,7 @@ export const settingsReader = ({ flags, operands, args, isJson, screen, env }: C
     const resolved = await resolveSettings({
       flags: {
         ...given,
+        ...(secret === undefined ? {} : { secrets: secret }),
         ...(script === undefined ? {} : { script }),
         ...(args === undefined ? {} : { args }),
         ...(isJson && given.logFormat === undefined ? { logFormat: 'json' } : {}),

@@ -3,10 +3,12 @@
 
 import type { Duration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
+import type { LogLevel } from '../shared/log-level.js'
 import { readWholeNumber } from '../shared/option-values.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { resolveSettings } from '../shared/resolve-settings.js'
 import type { ForkHook } from '../shared/settings.js'
+import type { Size } from '../shared/size.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
 import type { Readiness } from '../shared/worker-environment.js'
 import { startSupervisor } from './start-supervisor.js'
@@ -34,6 +36,13 @@ export interface SuperviseOptions {
   envFile?: string | readonly string[]
   nodeArgs?: string | readonly string[]
   logFormat?: 'pretty' | 'json'
+  logLevel?: LogLevel
+  /** File that every line is also written to, besides stdout and stderr. */
+  logFile?: string
+  logMaxSize?: Size
+  logMaxFiles?: number
+  /** Names of environment variables whose values never appear in a log. */
+  secrets?: readonly string[]
   /** Runs in this process before each fork window, when its guarded clients are closed. */
   beforeFork?: ForkHook
   /** Runs in this process after each fork window, before its guarded clients are opened again. */

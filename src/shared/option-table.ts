@@ -2,6 +2,7 @@
 // comes from here (a test compares the page). How values are read stands in option-values.ts; which source wins, in
 // resolve-settings.ts.
 
+import { LOG_LEVELS } from './log-level.js'
 import {
   type Reader,
   readChoice,
@@ -12,7 +13,9 @@ import {
   readPath,
   readPaths,
   readRestart,
+  readSize,
   readTexts,
+  readVariableNames,
   readVariables,
   readWholeNumber,
   readWorkers,
@@ -41,6 +44,8 @@ export interface OptionSpec<Value> {
   noVariable?: true
   /** Not from a file. */
   noFile?: true
+  /** What the flag is called where it is not the key: one of a list, said once for each. */
+  flag?: string
   /** The flag may be given several times. */
   repeatable?: true
   /** What the same thing is called elsewhere, for suggestions. */
@@ -56,8 +61,14 @@ const FORK_WINDOW_TIMEOUT = 2_000
 const MAX_SURGE = 1
 /** Ten crashes in a minute are a loop; fewer may be bad luck. */
 const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'backoff' }
+const LOG_MAX_SIZE = 10 * 1024 ** 2
+const LOG_MAX_FILES = 5
+const MIN_LOG_SIZE = 1024
 
-type PlainDefault = Exclude<OptionKey, 'script' | 'name' | 'config' | 'cwd' | 'beforeFork' | 'afterFork'>
+type PlainDefault = Exclude<
+  OptionKey,
+  'script' | 'name' | 'config' | 'cwd' | 'logFile' | 'beforeFork' | 'afterFork'
+>
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
 export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
@@ -74,6 +85,10 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   envFile: [],
   nodeArgs: [],
   logFormat: 'pretty',
+  logLevel: 'info',
+  logMaxSize: LOG_MAX_SIZE,
+  logMaxFiles: LOG_MAX_FILES,
+  secrets: [],
 }
 
 export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key]> } = {
@@ -197,6 +212,44 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     read: readChoice('pretty', 'json'),
     elsewhere: ['logType'],
   },
+  logLevel: {
+    summary: "least level of the supervisor's own lines: debug, info, warn or error",
+    placeholder: 'level',
+    byDefault: 'info',
+    read: readChoice(...LOG_LEVELS),
+    elsewhere: ['loglevel', 'verbosity'],
+  },
+  logFile: {
+    summary:
+      'file that every line is also written to, rotated by size; from a file it is relative to that file',
+    placeholder: 'file',
+    byDefault: 'none',
+    read: readPath,
+    elsewhere: ['log', 'outFile', 'errorFile', 'logPath'],
+  },
+  logMaxSize: {
+    summary: 'size at which the log file is rotated, at least 1K',
+    placeholder: 'size',
+    byDefault: '10M',
+    read: readSize(MIN_LOG_SIZE),
+    elsewhere: ['maxLogSize'],
+  },
+  logMaxFiles: {
+    summary: 'how many log files there are at most, with the one that is written: 2 to 1000',
+    placeholder: 'count',
+    byDefault: '5',
+    read: readWholeNumber(2, 1000),
+    elsewhere: ['maxLogFiles', 'retain'],
+  },
+  secrets: {
+    summary: 'name of a variable whose value never appears in a log (repeatable); in a file a list',
+    placeholder: 'NAME',
+    byDefault: 'none',
+    read: readVariableNames,
+    flag: 'secret',
+    repeatable: true,
+    elsewhere: ['redact'],
+  },
   beforeFork: {
     summary: 'async function, runs in the primary before each fork window',
     placeholder: null,
@@ -218,7 +271,7 @@ export const isOptionKey = (key: string): key is OptionKey => Object.hasOwn(OPTI
 export const OPTION_KEYS: readonly OptionKey[] = Object.keys(OPTIONS).filter(isOptionKey)
 
 /** `readyTimeout` as `--ready-timeout`. */
-export const flagOf = (key: OptionKey): string => `--${words(key).join('-')}`
+export const flagOf = (key: OptionKey): string => `--${OPTIONS[key].flag ?? words(key).join('-')}`
 
 /** `readyTimeout` as `FORKSAFE_READY_TIMEOUT`. */
 export const variableOf = (key: OptionKey): string => `FORKSAFE_${words(key).join('_').toUpperCase()}`

@@ -4,6 +4,7 @@ import { usableCpus } from './cpu-quota.js'
 import { type DurationBounds, parseDuration, show } from './duration.js'
 import { ForksafeError } from './errors.js'
 import type { ForkHook, RestartLimits } from './settings.js'
+import { parseSize } from './size.js'
 
 /**
  * Reads a raw value or throws FORKSAFE_ERR_OPTION_INVALID naming `field`, value and remedy.
@@ -51,6 +52,11 @@ export const readDuration =
   (bounds: DurationBounds): Reader<number> =>
   (field, raw) =>
     parseDuration(field, raw, bounds)
+
+export const readSize =
+  (min: number): Reader<number> =>
+  (field, raw) =>
+    parseSize(field, raw, min)
 
 export const readChoice =
   <Choice extends string>(...choices: readonly Choice[]): Reader<Choice> =>
@@ -154,6 +160,16 @@ const restartFields = (field: string, text: string): Record<string, string> =>
       return [part.slice(0, at).trim(), part.slice(at + 1).trim()]
     }),
   )
+
+/** Names of variables: a list, or one text that is split at commas. */
+export const readVariableNames: Reader<string[]> = (field, raw, form) => {
+  const list = typeof raw === 'string' && form === 'text' ? raw.split(',').map((name) => name.trim()) : raw
+  return readTexts(field, list, form).map((name) => {
+    if (/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return name
+    // It may be the secret itself.
+    throw invalidOption(field, '(not shown)', 'is not a name of a variable; write the name, not the value')
+  })
+}
 
 export const readHook: Reader<ForkHook> = (field, raw) => {
   if (!isHook(raw)) throw invalidOption(field, raw, 'is not a function')
