@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./commands/status.js')).statusCommand,
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   logs: async () => (await import('./commands/logs.js')).logsCommand,
+  'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,
   config: async () => (await import('./commands/config.js')).configCommand,
   completion: async () => (await import('./commands/completion.js')).completionCommand,
 }

@@ -2,7 +2,8 @@
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
 import { LogBuffer } from '../observe/log-buffer.js'
-import { Output } from '../observe/output.js'
+import { openOutput } from '../observe/open-output.js'
+import { Redactor } from '../observe/redactor.js'
 import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
 import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
@@ -56,7 +57,9 @@ export const startSupervisor = async ({
   const paths = runtimePaths(settings.name)
   ensureRuntimeFolder(paths.folder)
   const logs = new LogBuffer()
-  const output = new Output({ format: settings.logFormat, buffer: logs })
+  const redactor = new Redactor()
+  redactor.add(secretsIn(settings))
+  const output = await openOutput(settings, { buffer: logs, redactor })
   const warn = (text: string): void =>
     output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
 
@@ -65,6 +68,10 @@ export const startSupervisor = async ({
   const undoAll = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step()
   }
+  const onExit = (): void => output.endSync()
+  process.on('exit', onExit)
+  undo.push(() => process.removeListener('exit', onExit))
+  undo.push(() => output.end())
   try {
     undo.push(
       await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
@@ -75,7 +82,11 @@ export const startSupervisor = async ({
     const keepRecord = recordKeeper(paths.record, warn)
     const supervisor = new Supervisor({
       settings: fitted(settings, warn),
-      resolve: async () => fitted(await resolve(), () => {}),
+      resolve: async () => {
+        const next = fitted(await resolve(), () => {})
+        redactor.add(secretsIn(next))
+        return next
+      },
       output,
       logs,
       onRunChanged: ({ state, pids, goneBy }) =>
@@ -137,6 +148,10 @@ const fitted = (settings: Settings, warn: (text: string) => void): Settings => {
   }
   return { ...settings, stopTimeout }
 }
+
+/** The values of the variables that the configuration calls secret, as the workers and this process see them. */
+const secretsIn = ({ secrets, env }: Settings): string[] =>
+  secrets.flatMap((name) => [env[name] ?? '', process.env[name] ?? ''])
 
 /** A record that cannot be written (disk full, folder gone) is a loss for the next start, and no reason to end this one. */
 const recordKeeper = (path: string, warn: (text: string) => void): ((record: RunRecord) => void) => {

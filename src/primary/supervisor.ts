@@ -4,11 +4,13 @@
 import { EventEmitter } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { inForkWindow } from '../fork/fork-window.js'
+import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
 import type { Output } from '../observe/output.js'
+import { MAX_SECRET } from '../observe/redactor.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import type { Settings } from '../shared/settings.js'
@@ -81,6 +83,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       name: settings.name,
       script: () => this.#scriptsAsGiven.get(this.#core.generation) ?? settings.script,
       tell: (id, message) => this.#processes.get(id)?.tell(message),
+      logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
     })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
@@ -146,9 +149,33 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return result
   }
 
-  log(level: NonNullable<LogLine['level']>, text: string): void {
+  get logLevel(): LogLevel {
+    return this.#output.level
+  }
+
+  set logLevel(level: LogLevel) {
+    const before = this.#output.level
+    if (level === before) return
+    // Told whichever of the two would not show it.
+    this.#output.level = 'debug'
+    this.log('info', `log level ${level}, was ${before}`, {
+      event: 'logLevelChanged',
+      from: before,
+      to: level,
+    })
+    this.#output.level = level
+  }
+
+  /** @param fields the event that the line tells of, for programs. */
+  log(level: LogLevel, text: string, fields?: LogLine['fields']): void {
     const stream = level === 'warn' || level === 'error' ? 'stderr' : 'stdout'
-    this.#output.write({ at: Date.now(), source: 'supervisor', stream, level, text })
+    const event = fields === undefined ? {} : { fields }
+    this.#output.write({ at: Date.now(), source: 'supervisor', stream, level, text, ...event })
+  }
+
+  /** The text is made only where somebody wants it. */
+  #debug(text: () => string, fields: NonNullable<LogLine['fields']>): void {
+    if (this.#output.level === 'debug') this.log('debug', text(), fields)
   }
 
   /** Commands that come while one is decided wait for their turn: decisions never nest. */
@@ -207,9 +234,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#runChanged()
     }
     const { level, text } = describeProgress(progress)
-    this.log(level, text)
+    this.log(level, text, { ...progress })
     this.#changes.tell(progress)
     this.emit('progress', progress)
+  }
+
+  /** What others say comes in without secrets, so that none can go out again: in a status, an event, a result. */
+  #redact(text: string): string {
+    return this.#output.redactor.text(text)
   }
 
   #setTimer(key: TimerKey, ms: number): void {
@@ -218,6 +250,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       key,
       setTimeout(() => {
         this.#timers.delete(key)
+        this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
         this.#enqueue({ type: 'timer', key })
       }, ms),
     )
@@ -236,7 +269,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#scriptsAsGiven.set(generation, settings.script)
       this.#enqueue({ type: 'releaseResolved', release: releaseOf(settings, generation) })
     } catch (error) {
-      this.#enqueue({ type: 'releaseRejected', message: messageOf(error) })
+      this.#enqueue({ type: 'releaseRejected', message: this.#redact(messageOf(error)) })
     }
   }
 
@@ -272,9 +305,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       }
       const occasion = { slots: orders.map(({ slot }) => slot), reason: this.#core.state }
       if (orders.every(({ id }) => this.#cancelledForks.has(id))) this.#forkEach(orders)
-      else await inForkWindow(occasion, window, () => this.#forkEach(orders))
+      else await this.#inWindow(occasion, () => inForkWindow(occasion, window, () => this.#forkEach(orders)))
     }
     this.#isForking = false
+  }
+
+  async #inWindow(occasion: ForkOccasion, run: () => Promise<void>): Promise<void> {
+    const openedAt = monotonicNow()
+    const slots = occasion.slots.join(', ')
+    this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
+    await run()
+    const ms = Math.round(monotonicNow() - openedAt)
+    this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
   }
 
   #forkEach(orders: readonly ForkOrder[]): void {
@@ -294,8 +336,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
             this.#enqueue({ type: 'workerReady', id, by: "process.send('ready')" })
           }
         },
-        misbehaved: (reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
+        misbehaved: (reason) => {
+          const who = { slot, pid: worker.pid, generation }
+          this.#debug(() => `worker ${slot} ${reason}`, { event: 'workerMisbehaved', ...who, reason })
+          this.#enqueue({ type: 'workerMisbehaved', id, reason })
+        },
         exited: (end) => this.#exited(id, end),
+        beforeCut: { reach: MAX_SECRET, change: (text) => this.#redact(text) },
         output: (stream, text) =>
           this.#output.write({
             at: Date.now(),
@@ -312,7 +359,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
     } catch (error) {
-      this.#exited(id, { code: null, signal: null, failure: describeForkFailure(error) })
+      this.#exited(id, { code: null, signal: null, failure: this.#redact(describeForkFailure(error)) })
     }
   }
 
@@ -325,6 +372,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   // --- Workers --------------------------------------------------------------------------------------------------
 
   #workerSaid(id: number, message: WorkerMessage): void {
+    this.#debugMessage(id, message)
     switch (message.type) {
       case 'hello':
         return
@@ -337,12 +385,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'drained':
         return this.#enqueue({ type: 'workerDrained', id, forced: message.forced })
       case 'fault':
-        return this.#enqueue({ type: 'workerFault', id, text: message.text })
+        return this.#enqueue({ type: 'workerFault', id, text: this.#redact(message.text) })
       case 'report':
         return this.#status.reported(id, message.id, message.report)
       case 'askBarrier':
         return this.#answerBarrier(id, { type: 'barrier', id: message.id })
     }
+  }
+
+  /** Without reports, which come often, and never with what a message holds of values. */
+  #debugMessage(id: number, { type }: WorkerMessage): void {
+    const pid = this.#processes.get(id)?.pid
+    if (type === 'report') return
+    this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
   }
 
   /** On the channel that hands sockets over, so that the answer comes after every socket handed over before. */

@@ -42,9 +42,30 @@ t.test('status shows a supervisor, for people and for programs', async (t) => {
 t.test('logs are shown with their writer and without control characters', async (t) => {
   const home = socketFolder(t)
   await fake(t, home, 'api')
-  t.match(await runCli(['logs'], { home }), { code: 0, stdout: '[0:101] hello \\x1b[31mred\n' })
+  t.match(await runCli(['logs'], { home }), { code: 0, stdout: '[0:101 g2] hello \\x1b[31mred\n' })
   const { stdout } = await runCli(['logs', '--json'], { home })
-  t.match(JSON.parse(stdout), { source: 'worker', slot: 0, pid: 101, text: 'hello \x1b[31mred' })
+  t.match(JSON.parse(stdout), {
+    level: 'info',
+    time: '1970-01-01T00:00:00.001Z',
+    name: 'api',
+    source: 'worker',
+    slot: 0,
+    pid: 101,
+    msg: 'hello \x1b[31mred',
+  })
+})
+
+t.test('the level of the log is shown and changed', async (t) => {
+  const home = socketFolder(t)
+  await fake(t, home, 'api')
+  t.match(await runCli(['log-level'], { home }), { code: 0, stdout: 'info\n' })
+  t.match(await runCli(['log-level', 'debug', '--json'], { home }), {
+    code: 0,
+    stdout: '{"level":"debug"}\n',
+  })
+  t.match(await runCli(['log-level'], { home }), { code: 0, stdout: 'debug\n' })
+  const refused = await runCli(['log-level', 'loud'], { home })
+  t.match(refused, { code: 2, stderr: 'supervisor: level: "loud" is not one of debug, info, warn, error\n' })
 })
 
 t.test('reload shows a line an event and ends with what came of it', async (t) => {
