@@ -307,6 +307,8 @@ export class SupervisorCore {
       if (this.pool.live.length === 0) this.#ended()
       return
     }
+    // Commands come until the control socket is closed; none of them starts anything any more.
+    if (this.#state === 'stopped') return
     this.#advanceRolling()
     this.#fillSlots()
     if (!this.#isStarted && this.pool.isAllReady && this.#state === 'starting') {

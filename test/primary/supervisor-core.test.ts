@@ -208,6 +208,22 @@ t.test('stop during the start leaves nothing, forks under way included', async (
   }
 })
 
+t.test('whatever comes after the end starts nothing', async (t) => {
+  const world = started(2)
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+  world.pass(5_000)
+  const { forks } = world
+  for (const type of ['reload', 'start'] as const) world.command({ type })
+  world.command({ type: 'releaseResolved', release: release(2) })
+  world.command({ type: 'timer', key: 'slot:0' })
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: true })
+  world.pass(5_000)
+  t.equal(world.forks, forks)
+  t.equal(world.processes.size, 0)
+  t.equal(world.core.state, 'stopped')
+  t.match(world.results.reloads, [{ ok: false, exitCode: 5, message: 'the supervisor is stopping' }])
+})
+
 t.test('a worker that never drains is killed at the end of the budget, and the stop says so', async (t) => {
   const world = started()
   world.processes.forEach((process) => {
