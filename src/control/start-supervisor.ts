@@ -119,6 +119,7 @@ export const startSupervisor = async ({
 const actionsOf = (supervisor: Supervisor) => ({
   stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
   reload: (): void => void supervisor.reload(),
+  scale: (by: 1 | -1): void => void supervisor.scale({ by }),
 })
 
 /** Whether a terminal started this process: closing it must leave no orphan behind. */

@@ -2,6 +2,7 @@
 // comes from here (a test compares the page). How values are read stands in option-values.ts; which source wins, in
 // resolve-settings.ts.
 
+import { LOG_LEVELS } from './log-level.js'
 import {
   type Reader,
   readChoice,
@@ -10,16 +11,21 @@ import {
   readName,
   readNodeArgs,
   readPath,
+  readPaths,
+  readRestart,
+  readSize,
   readTexts,
+  readVariableNames,
   readVariables,
   readWholeNumber,
   readWorkers,
 } from './option-values.js'
-import type { Settings } from './settings.js'
+import type { RestartLimits, Settings } from './settings.js'
 
 /** The options as they can be given: the settings, and where these are written. */
 export interface OptionValues extends Required<Settings> {
   config: string
+  envFile: string[]
 }
 
 export type OptionKey = keyof OptionValues
@@ -38,6 +44,8 @@ export interface OptionSpec<Value> {
   noVariable?: true
   /** Not from a file. */
   noFile?: true
+  /** What the flag is called where it is not the key: one of a list, said once for each. */
+  flag?: string
   /** The flag may be given several times. */
   repeatable?: true
   /** What the same thing is called elsewhere, for suggestions. */
@@ -51,8 +59,16 @@ const STOP_TIMEOUT = 25_000
 const MIN_UPTIME = 1_000
 const FORK_WINDOW_TIMEOUT = 2_000
 const MAX_SURGE = 1
+/** Ten crashes in a minute are a loop; fewer may be bad luck. */
+const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'backoff' }
+const LOG_MAX_SIZE = 10 * 1024 ** 2
+const LOG_MAX_FILES = 5
+const MIN_LOG_SIZE = 1024
 
-type PlainDefault = Exclude<OptionKey, 'script' | 'name' | 'config' | 'cwd' | 'beforeFork' | 'afterFork'>
+type PlainDefault = Exclude<
+  OptionKey,
+  'script' | 'name' | 'config' | 'cwd' | 'logFile' | 'beforeFork' | 'afterFork'
+>
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
 export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
@@ -61,12 +77,18 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   readiness: 'auto',
   readyTimeout: READY_TIMEOUT,
   minUptime: MIN_UPTIME,
+  restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
   maxSurge: MAX_SURGE,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   env: {},
+  envFile: [],
   nodeArgs: [],
   logFormat: 'pretty',
+  logLevel: 'info',
+  logMaxSize: LOG_MAX_SIZE,
+  logMaxFiles: LOG_MAX_FILES,
+  secrets: [],
 }
 
 export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key]> } = {
@@ -85,7 +107,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     noVariable: true,
   },
   workers: {
-    summary: 'how many workers run, 1 to 1024, or max for one per CPU',
+    summary: 'how many workers run, 1 to 1024, or max for one per CPU (cgroup quota counts)',
     placeholder: 'count',
     short: 'i',
     byDefault: '1',
@@ -120,6 +142,15 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     repeatable: true,
     elsewhere: ['environment', 'variables'],
   },
+  envFile: {
+    summary:
+      'file of KEY=VALUE lines for the workers, read at each reload; env counts before it (repeatable)',
+    placeholder: 'file',
+    byDefault: 'none',
+    read: readPaths,
+    repeatable: true,
+    elsewhere: ['dotenv', 'envfile'],
+  },
   nodeArgs: {
     summary: "arguments of node before the script, split at spaces: '--import tsx'; in a file also a list",
     placeholder: 'args',
@@ -147,6 +178,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '1s',
     read: readDuration({ min: 0 }),
   },
+  restart: {
+    summary:
+      'how often a slot may be started again after crashes, and whether it then waits (backoff) or the supervisor stops (exit)',
+    placeholder: 'limits',
+    byDefault: 'intensity=10,period=60s,onExceeded=backoff',
+    read: readRestart(RESTART),
+    elsewhere: ['maxRestarts', 'restartLimit', 'maxRetries'],
+  },
   stopTimeout: {
     summary: 'how long a worker may take to finish its work and leave',
     placeholder: 'time',
@@ -173,6 +212,44 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     read: readChoice('pretty', 'json'),
     elsewhere: ['logType'],
   },
+  logLevel: {
+    summary: "least level of the supervisor's own lines: debug, info, warn or error",
+    placeholder: 'level',
+    byDefault: 'info',
+    read: readChoice(...LOG_LEVELS),
+    elsewhere: ['loglevel', 'verbosity'],
+  },
+  logFile: {
+    summary:
+      'file that every line is also written to, rotated by size; from a file it is relative to that file',
+    placeholder: 'file',
+    byDefault: 'none',
+    read: readPath,
+    elsewhere: ['log', 'outFile', 'errorFile', 'logPath'],
+  },
+  logMaxSize: {
+    summary: 'size at which the log file is rotated, at least 1K',
+    placeholder: 'size',
+    byDefault: '10M',
+    read: readSize(MIN_LOG_SIZE),
+    elsewhere: ['maxLogSize'],
+  },
+  logMaxFiles: {
+    summary: 'how many log files there are at most, with the one that is written: 2 to 1000',
+    placeholder: 'count',
+    byDefault: '5',
+    read: readWholeNumber(2, 1000),
+    elsewhere: ['maxLogFiles', 'retain'],
+  },
+  secrets: {
+    summary: 'name of a variable whose value never appears in a log (repeatable); in a file a list',
+    placeholder: 'NAME',
+    byDefault: 'none',
+    read: readVariableNames,
+    flag: 'secret',
+    repeatable: true,
+    elsewhere: ['redact'],
+  },
   beforeFork: {
     summary: 'async function, runs in the primary before each fork window',
     placeholder: null,
@@ -194,7 +271,7 @@ export const isOptionKey = (key: string): key is OptionKey => Object.hasOwn(OPTI
 export const OPTION_KEYS: readonly OptionKey[] = Object.keys(OPTIONS).filter(isOptionKey)
 
 /** `readyTimeout` as `--ready-timeout`. */
-export const flagOf = (key: OptionKey): string => `--${words(key).join('-')}`
+export const flagOf = (key: OptionKey): string => `--${OPTIONS[key].flag ?? words(key).join('-')}`
 
 /** `readyTimeout` as `FORKSAFE_READY_TIMEOUT`. */
 export const variableOf = (key: OptionKey): string => `FORKSAFE_${words(key).join('_').toUpperCase()}`

@@ -11,7 +11,7 @@ import type { ClientReport } from './resources.js'
 const CMD = 'NODE_FORKSAFE'
 
 export type ReadyBy = 'listening' | 'ready()' | "process.send('ready')" | 'clients'
-export type DrainReason = 'reload' | 'stop' | 'signal' | 'replace'
+export type DrainReason = 'reload' | 'restart' | 'scale' | 'stop' | 'signal' | 'replace'
 
 /** What the primary tells a worker. */
 export type PrimaryMessage =

@@ -1,11 +1,12 @@
 // From flags, environment, file and defaults to settings: which source wins, what is unknown, what is relative to what.
 // Which options there are and how a value is read: src/shared/option-table.ts.
 
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { errnoOf, findConfigFiles, readConfigFile } from './config-file.js'
 import { defaultName } from './default-name.js'
 import { didYouMean } from './did-you-mean.js'
+import { readEnvFile } from './env-file.js'
 import { ForksafeError } from './errors.js'
 import {
   DEFAULTS,
@@ -58,7 +59,12 @@ export const resolveSettings = async (sources: SettingsSources): Promise<Resolve
   const warnings = unknownVariables(env)
   const configFile = pathOfConfig(above, sources, warnings)
   const layers = configFile === null ? above : [...above, await fileLayer(configFile, cwd)]
-  return { settings: await settingsOf(layers, sources), warnings, configFile }
+  const settings = await settingsOf(layers, sources)
+  for (const name of settings.secrets) {
+    if ((settings.env[name] ?? env[name] ?? process.env[name]) !== undefined) continue
+    warnings.push(`secrets: ${name} is set nowhere, so there is no value to keep out of the log`)
+  }
+  return { settings, warnings, configFile }
 }
 
 /** One source of options. */
@@ -105,7 +111,13 @@ const shownPath = (path: string, cwd: string): string => {
 }
 
 /** Ours, but no option: they are documented beside the options. */
-const OTHER_VARIABLES = ['FORKSAFE_HOME', 'FORKSAFE_WORKER', 'FORKSAFE_DEBUG']
+const OTHER_VARIABLES = [
+  'FORKSAFE_HOME',
+  'FORKSAFE_WORKER',
+  'FORKSAFE_DEBUG',
+  'FORKSAFE_DETACHED',
+  'FORKSAFE_NO_KERNEL_LOCK',
+]
 
 const unknownVariables = (env: NodeJS.ProcessEnv): string[] => {
   const options = OPTION_KEYS.filter((key) => OPTIONS[key].noVariable === undefined).map(variableOf)
@@ -183,6 +195,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     given(layers, key)?.value ?? structuredClone(DEFAULTS[key])
   const beforeFork = given(layers, 'beforeFork')?.value
   const afterFork = given(layers, 'afterFork')?.value
+  const logFile = logFileOf(layers)
   const script = scriptOf(layers)
   const settings: Settings = {
     script: script.path,
@@ -192,13 +205,19 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     readiness: value('readiness'),
     readyTimeout: value('readyTimeout'),
     minUptime: value('minUptime'),
+    restart: value('restart'),
     stopTimeout: value('stopTimeout'),
     maxSurge: value('maxSurge'),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
-    env: variables(layers),
+    env: variables(layers, sources.cwd),
     nodeArgs: value('nodeArgs'),
     logFormat: value('logFormat'),
+    logLevel: value('logLevel'),
+    logMaxSize: value('logMaxSize'),
+    logMaxFiles: value('logMaxFiles'),
+    secrets: secretNames(layers),
+    ...(logFile === undefined ? {} : { logFile }),
     ...(beforeFork === undefined ? {} : { beforeFork }),
     ...(afterFork === undefined ? {} : { afterFork }),
   }
@@ -247,8 +266,34 @@ const workingFolder = (layers: readonly Layer[], cwd: string): string => {
   throw invalidOption(folder.field, folder.value, 'is not a folder')
 }
 
-/** By variable: the flag's value for one does not hide the file's value for another. */
-const variables = (layers: readonly Layer[]): Record<string, string> => {
+/** Absolute. What is there already must be a file: rotation renames it, and a pipe or device would block. */
+const logFileOf = (layers: readonly Layer[]): string | undefined => {
+  const file = given(layers, 'logFile')
+  if (file === undefined) return undefined
+  const path = resolve(file.layer.folder, file.value)
+  let stat: Stats | undefined
+  try {
+    stat = statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw invalidOption(file.field, file.value, `cannot be used (${errnoOf(error)}); name a file`)
+  }
+  if (stat === undefined || stat.isFile()) return path
+  const what = stat.isDirectory() ? 'a folder' : 'no regular file'
+  throw invalidOption(file.field, file.value, `is ${what}; name a file`)
+}
+
+/** Of all sources together: a flag must not reveal what the file keeps secret. */
+const secretNames = (layers: readonly Layer[]): string[] => [
+  ...new Set(layers.flatMap((layer) => given([layer], 'secrets')?.value ?? [])),
+]
+
+/** By variable: the flag's value for one does not hide the file's value for another. Env files come below all of them. */
+const variables = (layers: readonly Layer[], cwd: string): Record<string, string> => {
+  const files = given(layers, 'envFile')
+  const fromFiles = (files?.value ?? []).map((file) => {
+    const path = resolve(files?.layer.folder ?? cwd, file)
+    return readEnvFile(path, files?.field ?? 'envFile', shownPath(path, cwd))
+  })
   const lowestFirst = layers.toReversed().map((layer) => given([layer], 'env')?.value ?? {})
-  return Object.fromEntries(lowestFirst.flatMap((values) => Object.entries(values)))
+  return Object.fromEntries([...fromFiles, ...lowestFirst].flatMap((values) => Object.entries(values)))
 }

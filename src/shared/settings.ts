@@ -1,6 +1,7 @@
 // The settings a supervisor runs with: what the option table (src/shared/option-table.ts) makes of flags,
 // environment, file and defaults. All parsed and checked; durations in ms.
 
+import type { LogLevel } from './log-level.js'
 import type { Readiness } from './worker-environment.js'
 
 export interface Settings {
@@ -14,6 +15,7 @@ export interface Settings {
   readiness: Readiness
   readyTimeout: number
   minUptime: number
+  restart: RestartLimits
   stopTimeout: number
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
@@ -25,10 +27,30 @@ export interface Settings {
   /** Passed to node before the script, such as `--import tsx`. */
   nodeArgs: string[]
   logFormat: 'pretty' | 'json'
+  /** Least level of the supervisor's own lines when it starts; it can be changed while it runs. */
+  logLevel: LogLevel
+  /** Absolute path of the file that every line is also written to. */
+  logFile?: string
+  /** Bytes at which the log file is rotated. */
+  logMaxSize: number
+  /** How many log files there are at most, with the one that is written. */
+  logMaxFiles: number
+  /** Names of environment variables whose values never appear in a log. */
+  secrets: string[]
   /** Runs in the primary before each fork window, after its clients have been closed. */
   beforeFork?: ForkHook
   /** Runs in the primary after each fork window, before its clients are opened again. */
   afterFork?: ForkHook
+}
+
+/** How often a crashed worker is started again, for each slot by itself. */
+export interface RestartLimits {
+  /** Most restarts within `period`; 0 allows none. */
+  intensity: number
+  /** In ms. */
+  period: number
+  /** What happens when one more would be needed: it waits until there is room again, or the supervisor stops. */
+  onExceeded: 'backoff' | 'exit'
 }
 
 export type ForkHook = (window: { slots: readonly number[]; reason: string }) => unknown | Promise<unknown>

@@ -117,6 +117,24 @@ t.test('node args are a list, or one text split at spaces', async (t) => {
   refuses(t, 'nodeArgs', 5, 'value', /is not a list/)
 })
 
+t.test(
+  'names of secrets are a list, or one text split at commas; a value given by mistake is not shown',
+  async (t) => {
+    t.same(read('secrets', ['A', 'B_2'], 'text'), ['A', 'B_2'])
+    t.same(read('secrets', 'A, B_2', 'text'), ['A', 'B_2'])
+    for (const raw of [['s3cret!value'], ['A=b'], ['']])
+      refuses(t, 'secrets', raw, 'value', / "\(not shown\)" is not a name of a variable; write the name/)
+    refuses(t, 'secrets', 'A', 'value', /is not a list/)
+  },
+)
+
+t.test('sizes and counts of log files have bounds', async (t) => {
+  t.equal(read('logMaxSize', '64K', 'text'), 65_536)
+  refuses(t, 'logMaxSize', '1', 'text', /is not a size of at least 1024 bytes/)
+  refuses(t, 'logMaxFiles', '1', 'text', /use a whole number from 2 to 1000/)
+  refuses(t, 'logLevel', 'trace', 'text', /is not one of debug, info, warn, error/)
+})
+
 t.test('hooks are functions', async (t) => {
   const hook = (): void => {}
   t.equal(read('beforeFork', hook, 'value'), hook)

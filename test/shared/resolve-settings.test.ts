@@ -26,6 +26,10 @@ t.test('defaults hold when nobody says anything', async (t) => {
     env: {},
     nodeArgs: [],
     logFormat: 'pretty',
+    logLevel: 'info',
+    logMaxSize: 10 * 1024 * 1024,
+    logMaxFiles: 5,
+    secrets: [],
   })
 })
 
@@ -217,4 +221,38 @@ t.test('no setting is shared between two readings', async (t) => {
   first.env.CHANGED = '1'
   t.match(await settingsFrom({ cwd, flags: { script: 'app.js' } }), { args: [], env: {} })
   t.notOk(Object.hasOwn((await settingsFrom({ cwd, flags: { script: 'app.js' } })).env, 'CHANGED'))
+})
+
+t.test('the log file is relative to who named it, and is a file', async (t) => {
+  const cwd = t.testdir({
+    'app.js': '',
+    conf: { 'c.json': JSON.stringify({ script: '../app.js', logFile: 'logs/api.log' }) },
+  })
+  t.equal(
+    (await settingsFrom({ cwd, flags: { config: 'conf/c.json' } })).logFile,
+    join(cwd, 'conf/logs/api.log'),
+  )
+  t.equal(
+    (await settingsFrom({ cwd, flags: { script: 'app.js', logFile: 'api.log' } })).logFile,
+    join(cwd, 'api.log'),
+  )
+  const refused = (logFile: string) => settingsFrom({ cwd, flags: { script: 'app.js', logFile } })
+  await t.rejects(refused('conf'), { message: /^--log-file: "conf" is a folder; name a file$/ })
+  await t.rejects(refused('/dev/full'), {
+    message: /^--log-file: "\/dev\/full" is no regular file; name a file$/,
+  })
+})
+
+t.test('secrets of all sources count together, and one that is set nowhere is warned of', async (t) => {
+  const cwd = t.testdir({
+    'app.js': '',
+    'supervisor.config.json': JSON.stringify({ script: 'app.js', secrets: ['A', 'B'], env: { A: 'x' } }),
+  })
+  const { settings, warnings } = await resolveSettings({
+    cwd,
+    env: { C: 'y' },
+    flags: { secrets: ['C', 'A'] },
+  })
+  t.same(settings.secrets, ['C', 'A', 'B'])
+  t.same(warnings, ['secrets: B is set nowhere, so there is no value to keep out of the log'])
 })
