@@ -27,7 +27,7 @@ export interface StartOptions {
   settings: Settings
   /** Finds out what script and configuration name now; called for each rolling restart. */
   resolve: () => Promise<Settings>
-  /** Whether signals of this process are the supervisor's. */
+  /** Whether signals of this process are the supervisor's: then it has to end when the supervisor has. */
   signals: boolean
   /** Whether the process is the supervisor's alone: then what nobody catches stops it in order. */
   ownsProcess: boolean
@@ -96,13 +96,13 @@ export const startSupervisor = async ({
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())
+    // Never undone: the process ends with the supervisor, and a signal that comes when everything is being put away must
+    // neither cut that short nor change the exit code.
     if (signals)
-      undo.push(
-        installSignals(actionsOf(supervisor), {
-          onTerminal: isOnTerminal(),
-          echoWithin: signalEchoOf(process.env),
-        }),
-      )
+      installSignals(actionsOf(supervisor), {
+        onTerminal: isOnTerminal(),
+        echoWithin: signalEchoOf(process.env),
+      })
     let isFaulty = false
     const onFault = (reason: string): void => {
       isFaulty = true

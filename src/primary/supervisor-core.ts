@@ -110,6 +110,8 @@ export class SupervisorCore {
       if (this.pool.live.length === 0) this.#ended()
       return
     }
+    // Commands come until the control socket is closed; none of them starts anything any more.
+    if (this.#state === 'stopped') return
     for (;;) {
       const result = this.#turn?.change?.advance() ?? null
       if (result !== null) this.#endTurn(result)

@@ -217,6 +217,25 @@ t.test('stop during the start leaves nothing, forks under way included', async (
   }
 })
 
+t.test('whatever comes after the end starts nothing', async (t) => {
+  const world = started(2)
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+  world.pass(5_000)
+  const { forks } = world
+  world.change({ kind: 'reload' })
+  world.change({ kind: 'restart' })
+  world.change({ kind: 'scale', by: 1 })
+  world.command({ type: 'releaseResolved', release: release(2) })
+  world.command({ type: 'timer', key: 'slot:0' })
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: true })
+  world.pass(5_000)
+  t.equal(world.forks, forks)
+  t.equal(world.processes.size, 0)
+  t.equal(world.core.state, 'stopped')
+  const refused = { ok: false, exitCode: 5, message: 'the supervisor is stopping' }
+  t.match(world.results.changes, [refused, refused, refused])
+})
+
 t.test('a worker that never drains is killed at the end of the budget, and the stop says so', async (t) => {
   const world = started()
   world.processes.forEach((process) => {
