@@ -31,6 +31,8 @@ export interface StartOptions {
   signals: boolean
   /** Whether the process is the supervisor's alone: then what nobody catches stops it in order. */
   ownsProcess: boolean
+  /** Whether lines go to stdout and stderr, besides the log file. Default true. */
+  toStreams?: boolean
 }
 
 export interface Started {
@@ -52,6 +54,7 @@ export const startSupervisor = async ({
   resolve,
   signals,
   ownsProcess,
+  toStreams = true,
 }: StartOptions): Promise<Started> => {
   assertPrimary()
   const paths = runtimePaths(settings.name)
@@ -59,7 +62,7 @@ export const startSupervisor = async ({
   const logs = new LogBuffer()
   const redactor = new Redactor()
   redactor.add(secretsIn(settings))
-  const output = await openOutput(settings, { buffer: logs, redactor })
+  const output = await openOutput(settings, { buffer: logs, redactor, toStreams })
   const warn = (text: string): void =>
     output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
 
