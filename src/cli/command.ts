@@ -4,8 +4,10 @@
 import type { Option } from 'commander'
 import { ControlClient } from '../control/client.js'
 import { chooseSupervisor } from '../control/find-supervisors.js'
+import type { ControlTarget } from '../control/http-exchange.js'
 import { readName } from '../shared/option-values.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
+import { VERSION } from '../shared/version.js'
 import type { MistakeCode } from './exit-code.js'
 import type { Screen } from './screen.js'
 
@@ -38,8 +40,20 @@ export interface Call {
 }
 
 /** The supervisor that `--name` or FORKSAFE_NAME names, else the only one that runs. */
-export const clientFor = async ({ flags, env }: Call): Promise<ControlClient> =>
-  new ControlClient(await chooseSupervisor(runtimeFolder(env), nameIn(flags, env)))
+export const clientFor = async ({ flags, env, screen }: Call): Promise<ControlClient> =>
+  clientOf(await chooseSupervisor(runtimeFolder(env), nameIn(flags, env)), screen)
+
+/** Says once when the supervisor is another version than this command: it runs what was installed when it started. */
+export const clientOf = (target: ControlTarget, screen: Screen): ControlClient => {
+  let isSaid = false
+  return new ControlClient(target, {}, (version) => {
+    if (!isSaid)
+      screen.complain(
+        `warning: supervisor ${target.name} is version ${version}, this command ${VERSION}; stop and start it to run one version`,
+      )
+    isSaid = true
+  })
+}
 
 const nameIn = (flags: Call['flags'], env: NodeJS.ProcessEnv): string | undefined => {
   if (flags.name !== undefined) return readName('--name', flags.name, 'text')

@@ -8,6 +8,7 @@ import type { LogLevel } from '../shared/log-level.js'
 import { isAlive, type ProcessIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
+import { VERSION } from '../shared/version.js'
 import { isLogLevelAnswer, isLogStreamLine, isOperationLine, isStatus, isVersionAnswer } from './answers.js'
 import {
   type ControlTarget,
@@ -39,9 +40,16 @@ type OnProgress = (progress: Progress) => void
 export class ControlClient {
   readonly target: ControlTarget
   readonly #timing: ClientTiming
+  readonly #onOtherVersion: (version: string) => void
 
-  constructor(target: ControlTarget, timing: Partial<ClientTiming> = {}) {
+  /** @param onOtherVersion told the version of a supervisor that is not this one's, at each answer. */
+  constructor(
+    target: ControlTarget,
+    timing: Partial<ClientTiming> = {},
+    onOtherVersion: (version: string) => void = () => {},
+  ) {
     this.target = target
+    this.#onOtherVersion = onOtherVersion
     this.#timing = { ...DEFAULT_TIMING, ...timing }
   }
 
@@ -71,6 +79,21 @@ export class ControlClient {
   /** Rolls all workers; the result tells how it went, `exitCode` as in docs/cli.md. */
   reload(onProgress: OnProgress = () => {}): Promise<OperationResult> {
     return this.#operate(PATHS.reload, {}, onProgress)
+  }
+
+  /** Stops all workers, then starts all; the result tells how it went and how long the gap was. */
+  restart(onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    return this.#operate(PATHS.restart, {}, onProgress)
+  }
+
+  /** That many workers, or `by` more or fewer. */
+  scale(workers: number | { by: number }, onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    return this.#operate(PATHS.scale, typeof workers === 'number' ? { workers } : workers, onProgress)
+  }
+
+  /** Settles when all workers were ready for the first time, or it stopped before that. */
+  untilStarted(onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    return this.#operate(PATHS.started, null, onProgress)
   }
 
   /** Stops the supervisor and waits until its process is gone. */
@@ -108,19 +131,20 @@ export class ControlClient {
       }
     })
     const path = `${PATHS.logs}?lines=${lines}&follow=${follow}`
-    await exchange(this.target, { method: 'GET', path, signal }, this.#timing, onText)
+    await this.#exchange({ method: 'GET', path, signal }, onText)
     if (!hasEnded && signal?.aborted !== true) throw this.#cutShort()
   }
 
   async #ask(question: Exchange): Promise<unknown> {
     let text = ''
-    await exchange(this.target, question, this.#timing, (piece) => {
+    await this.#exchange(question, (piece) => {
       text += piece
     })
     return parseAnswer(this.target, text)
   }
 
-  async #operate(path: string, body: object, onProgress: OnProgress): Promise<OperationResult> {
+  /** @param body null for what changes nothing. */
+  async #operate(path: string, body: object | null, onProgress: OnProgress): Promise<OperationResult> {
     let result: OperationResult | undefined
     const onText = jsonLines(this.target, (line) => {
       if (!isOperationLine(line)) throw malformed(this.target)
@@ -131,9 +155,16 @@ export class ControlClient {
         onProgress(line)
       }
     })
-    await exchange(this.target, { method: 'POST', path, body }, this.#timing, onText)
+    const request = body === null ? { method: 'GET' as const, path } : { method: 'POST' as const, path, body }
+    await this.#exchange(request, onText)
     if (result === undefined) throw this.#cutShort()
     return result
+  }
+
+  async #exchange(request: Exchange, onText: (text: string) => void): Promise<void> {
+    await exchange(this.target, request, this.#timing, onText, (version) => {
+      if (version !== VERSION) this.#onOtherVersion(version)
+    })
   }
 
   async #untilGone({ pid, startTime }: ProcessIdentity): Promise<void> {

@@ -35,6 +35,8 @@ const MAX_ANSWER = 16 * 1024 * 1024
 /**
  * Sends a request and gives each piece of the answer's body to `onText`; settles at its end.
  *
+ * @param onVersion told which version answers, as soon as its head has come.
+ *
  * An abort by `signal` ends the exchange and is no error.
  *
  * @throws FORKSAFE_ERR_NOT_RUNNING: nobody listens, or the supervisor ended before it had answered.
@@ -46,6 +48,7 @@ export const exchange = (
   { method, path, body, signal }: Exchange,
   timing: ExchangeTiming,
   onText: (text: string) => void,
+  onVersion: (version: string) => void = () => {},
 ): Promise<void> =>
   new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body)
@@ -88,6 +91,8 @@ export const exchange = (
     outgoing.on('error', (error) => settle(connectFailure(target, error)))
     outgoing.on('response', (response) => {
       heard()
+      const version = response.headers[VERSION_HEADER]
+      if (typeof version === 'string') onVersion(version)
       readText(response, onTextOrRefusal(target, response, onText), heard, (error) => {
         settle(error === undefined ? undefined : ended(target, error))
       })

@@ -67,11 +67,29 @@ const ROUTES: Record<string, Record<string, Handler>> = {
   [PATHS.status]: {
     GET: async ({ response, supervisor }) => sendJson(response, 200, await supervisor.status()),
   },
+  [PATHS.started]: {
+    GET: async ({ response, supervisor, timing }) =>
+      streamOperation(response, timing, (tell) => supervisor.untilStarted(tell)),
+  },
   [PATHS.reload]: {
     POST: async ({ request, response, supervisor, timing }) => {
       await readBody(request, [])
       if (!(await isStillThere(request))) return
       await streamOperation(response, timing, (tell) => supervisor.reload(tell))
+    },
+  },
+  [PATHS.restart]: {
+    POST: async ({ request, response, supervisor, timing }) => {
+      await readBody(request, [])
+      if (!(await isStillThere(request))) return
+      await streamOperation(response, timing, (tell) => supervisor.restart(tell))
+    },
+  },
+  [PATHS.scale]: {
+    POST: async ({ request, response, supervisor, timing }) => {
+      const workers = workersIn(await readBody(request, ['workers', 'by']))
+      if (!(await isStillThere(request))) return
+      await streamOperation(response, timing, (tell) => supervisor.scale(workers, tell))
     },
   },
   [PATHS.stop]: {
@@ -156,6 +174,20 @@ const parseUrl = (raw: string): URL => {
     throw new Refusal(400, 'the request target is not a path')
   }
 }
+
+const MAX_WORKERS = 1_024
+
+/** `workers`: how many; `by`: how many more, or fewer. */
+const workersIn = ({ workers, by }: Record<string, unknown>): number | { by: number } => {
+  if ((workers === undefined) === (by === undefined))
+    throw new Refusal(400, 'one of workers and by is needed')
+  if (isWithin(workers, 1, MAX_WORKERS)) return workers
+  if (isWithin(by, -MAX_WORKERS, MAX_WORKERS)) return { by }
+  throw new Refusal(400, `workers is not a whole number from 1 to ${MAX_WORKERS}, nor by one up to that`)
+}
+
+const isWithin = (value: unknown, min: number, max: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
 
 const DEFAULT_LINES = 100
 const MAX_LINES = 10_000

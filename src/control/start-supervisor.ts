@@ -28,10 +28,12 @@ export interface StartOptions {
   settings: Settings
   /** Finds out what script and configuration name now; called for each rolling restart. */
   resolve: () => Promise<Settings>
-  /** Whether signals of this process are the supervisor's. */
+  /** Whether signals of this process are the supervisor's: then it has to end when the supervisor has. */
   signals: boolean
   /** Whether the process is the supervisor's alone: then what nobody catches stops it in order. */
   ownsProcess: boolean
+  /** Whether lines go to stdout and stderr, besides the log file. Default true. */
+  toStreams?: boolean
 }
 
 export interface Started {
@@ -53,6 +55,7 @@ export const startSupervisor = async ({
   resolve,
   signals,
   ownsProcess,
+  toStreams = true,
 }: StartOptions): Promise<Started> => {
   assertPrimary()
   const paths = runtimePaths(settings.name)
@@ -60,7 +63,7 @@ export const startSupervisor = async ({
   const logs = new LogBuffer()
   const redactor = new Redactor()
   redactor.add(secretsIn(settings), 'named')
-  const output = await openOutput(settings, { buffer: logs, redactor })
+  const output = await openOutput(settings, { buffer: logs, redactor, toStreams })
   const warn = (text: string): void =>
     output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
 
@@ -98,13 +101,13 @@ export const startSupervisor = async ({
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())
+    // Never undone: the process ends with the supervisor, and a signal that comes when everything is being put away must
+    // neither cut that short nor change the exit code.
     if (signals)
-      undo.push(
-        installSignals(actionsOf(supervisor), {
-          onTerminal: isOnTerminal(),
-          echoWithin: signalEchoOf(process.env),
-        }),
-      )
+      installSignals(actionsOf(supervisor), {
+        onTerminal: isOnTerminal(),
+        echoWithin: signalEchoOf(process.env),
+      })
     let isFaulty = false
     const onFault = (reason: string): void => {
       isFaulty = true
@@ -132,6 +135,7 @@ export const startSupervisor = async ({
 const actionsOf = (supervisor: Supervisor) => ({
   stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
   reload: (): void => void supervisor.reload(),
+  scale: (by: 1 | -1): void => void supervisor.scale({ by }),
 })
 
 /** Whether a terminal started this process: closing it must leave no orphan behind. */

@@ -4,6 +4,7 @@
 import type { Duration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
+import { readWholeNumber } from '../shared/option-values.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { resolveSettings } from '../shared/resolve-settings.js'
 import type { ForkHook } from '../shared/settings.js'
@@ -24,11 +25,15 @@ export interface SuperviseOptions {
   readiness?: Readiness
   readyTimeout?: Duration
   minUptime?: Duration
+  /** `{ intensity: 10, period: '60s', onExceeded: 'backoff' }`; what is left out is that. */
+  restart?: { intensity?: number; period?: Duration; onExceeded?: 'backoff' | 'exit' }
   stopTimeout?: Duration
   maxSurge?: number
   forkWindowTimeout?: Duration
   cwd?: string
   env?: Readonly<Record<string, string>>
+  /** Files of KEY=VALUE lines, read again for each rolling restart; `env` counts before them. */
+  envFile?: string | readonly string[]
   nodeArgs?: string | readonly string[]
   logFormat?: 'pretty' | 'json'
   logLevel?: LogLevel
@@ -56,6 +61,14 @@ export interface RunningSupervisor extends AsyncDisposable {
   status(): Promise<SupervisorStatus>
   /** Rolls all workers; never rejects, the result says whether it was rolled back and why. */
   reload(onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /** Stops all workers, then starts all: a gap; never rejects. */
+  restart(onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /**
+   * 1 to 1024 workers, live; how it went is in the result.
+   *
+   * @throws FORKSAFE_ERR_OPTION_INVALID: not such a number.
+   */
+  scale(workers: number, onProgress?: (progress: Progress) => void): Promise<OperationResult>
   /** Stops within `stopTimeout` and settles when nothing is left. Never rejects. */
   stop(options?: { now?: boolean }): Promise<OperationResult>
   /** Calls `listener` for each event of all workers; returns the function that stops it. */
@@ -107,6 +120,9 @@ export const supervise = async ({
     },
     status: () => supervisor.status(),
     reload: (onProgress) => supervisor.reload(onProgress),
+    restart: (onProgress) => supervisor.restart(onProgress),
+    scale: async (workers, onProgress) =>
+      supervisor.scale(readWholeNumber(1, 1_024)('workers of scale()', workers, 'value'), onProgress),
     stop,
     onProgress: (listener) => {
       supervisor.on('progress', listener)

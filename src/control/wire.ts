@@ -11,7 +11,10 @@ export const VERSION_HEADER = 'forksafe-version'
 export const PATHS = {
   version: '/v1/version',
   status: '/v1/status',
+  started: '/v1/started',
   reload: '/v1/reload',
+  restart: '/v1/restart',
+  scale: '/v1/scale',
   stop: '/v1/stop',
   logs: '/v1/logs',
   logLevel: '/v1/log-level',

@@ -25,6 +25,8 @@ export interface Surroundings {
   stdout?: NodeJS.WriteStream
   stderr?: NodeJS.WriteStream
   env?: NodeJS.ProcessEnv
+  /** False: only the log file, for a process whose own streams nobody reads. Default true. */
+  toStreams?: boolean
 }
 
 /** @throws FORKSAFE_ERR_OPTION_INVALID: the log file is in a place where this user can never write. */
@@ -33,12 +35,14 @@ export const openOutput = async (settings: LogSettings, around: Surroundings): P
   const json = settings.logFormat === 'json' ? await loadJsonFormat(settings.name) : undefined
   const shown = (stream: NodeJS.WriteStream): LineFormat =>
     json ?? prettyFormat({ time: 'clock', hasColors: hasColors(stream, env) })
-  const targets: Target[] = isSame(stdout, stderr)
-    ? [{ writer: writerFor(stdout, 'output'), format: shown(stdout), takes: ['stdout', 'stderr'] }]
-    : [
-        { writer: writerFor(stdout, 'stdout'), format: shown(stdout), takes: ['stdout'] },
-        { writer: writerFor(stderr, 'stderr'), format: shown(stderr), takes: ['stderr'] },
-      ]
+  const targets: Target[] = !(around.toStreams ?? true)
+    ? []
+    : isSame(stdout, stderr)
+      ? [{ writer: writerFor(stdout, 'output'), format: shown(stdout), takes: ['stdout', 'stderr'] }]
+      : [
+          { writer: writerFor(stdout, 'stdout'), format: shown(stdout), takes: ['stdout'] },
+          { writer: writerFor(stderr, 'stderr'), format: shown(stderr), takes: ['stderr'] },
+        ]
   if (settings.logFile !== undefined) {
     assertWritable(settings.logFile)
     const { rotatingWriter } = await import('./rotating-writer.js')

@@ -4,6 +4,7 @@
 
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { ForcedEnd, PrimaryMessage, ReadyBy } from '../shared/protocol.js'
+import type { RestartLimits } from '../shared/settings.js'
 import type { SupervisorState } from '../shared/status.js'
 import type { ProcessEnd } from './worker-handle.js'
 
@@ -15,7 +16,15 @@ export interface Release {
   readyTimeout: number
   minUptime: number
   stopTimeout: number
+  restart: RestartLimits
 }
+
+/** What somebody wants changed in the running workers. `by` counts from what runs when its turn comes. */
+export type ChangeOrder =
+  | { kind: 'reload' }
+  | { kind: 'restart' }
+  | { kind: 'scale'; to: number }
+  | { kind: 'scale'; by: number }
 
 export type Command =
   | { type: 'start' }
@@ -29,7 +38,8 @@ export type Command =
   /** It did what makes its channel or itself unusable; it is replaced, start first. */
   | { type: 'workerMisbehaved'; id: number; reason: string }
   | { type: 'workerExited'; id: number; end: ProcessEnd }
-  | { type: 'reload' }
+  /** Answered by one `changeEnded` that names the request. */
+  | { type: 'change'; request: number; order: ChangeOrder }
   | { type: 'releaseResolved'; release: Release }
   | { type: 'releaseRejected'; message: string }
   /** `urgent`: a second stop signal, or `stop --now`. */
@@ -46,6 +56,8 @@ export interface ForkOrder {
   id: number
   slot: number
   generation: number
+  /** How many workers the release has now. */
+  workers: number
   /** It is to take over from another one, and gets no connection before it does. */
   isHeld: boolean
 }
@@ -67,8 +79,8 @@ export type Effect =
   | { type: 'stateChanged'; state: SupervisorState }
   /** All workers are ready for the first time. */
   | { type: 'started' }
-  /** Whoever asks for a reload from now on belongs to the next round. */
-  | { type: 'reloadBegun' }
-  | { type: 'reloadEnded'; result: OperationResult }
+  /** These requests are being carried out now, together. */
+  | { type: 'changeBegun'; requests: readonly number[] }
+  | { type: 'changeEnded'; requests: readonly number[]; result: OperationResult }
   /** Nothing is left; `result` answers the stop, its exit code is the process's. */
   | { type: 'ended'; result: OperationResult }

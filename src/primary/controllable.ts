@@ -9,11 +9,23 @@ import type { SupervisorStatus } from '../shared/status.js'
 export interface Controllable {
   /** Asks the workers for a fresh report, for at most 250 ms; a silent worker shows its last known figures. */
   status(): Promise<SupervisorStatus>
+  /** Settles when all workers were ready for the first time, or when the supervisor has stopped before. Never rejects. */
+  untilStarted(onProgress?: (progress: Progress) => void): Promise<OperationResult>
   /**
    * Rolls all workers to the release that script and configuration name now. Never rejects: the result tells.
    * A call during a rolling restart is coalesced into one more round after it.
    */
   reload(onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /**
+   * All workers drain and leave, then all are started with what script and configuration name now: a gap, for changes
+   * that cannot run side by side. If they cannot run, the release before is started again. Never rejects.
+   */
+  restart(onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /**
+   * As many workers as asked for, or more or fewer of them, 1 to 1024; through the same drain. The number stays until
+   * the configuration names another one. Never rejects.
+   */
+  scale(workers: number | { by: number }, onProgress?: (progress: Progress) => void): Promise<OperationResult>
   /** Stops everything within `stopTimeout`; `now` leaves the workers 250 ms. Never rejects. */
   stop(
     options?: { now?: boolean; reason?: string },

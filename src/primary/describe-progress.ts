@@ -2,7 +2,7 @@
 
 import type { LogLine } from '../observe/log-buffer.js'
 import { formatDuration } from '../shared/duration.js'
-import type { Progress } from '../shared/progress.js'
+import type { Progress, WorkerFailure } from '../shared/progress.js'
 import { formatSeconds } from './worker-handle.js'
 
 export const describeProgress = (
@@ -27,7 +27,7 @@ export const describeProgress = (
     case 'workerWaiting':
       return {
         level: 'warn',
-        text: `worker ${progress.slot} is started again in ${formatSeconds(progress.ms)}: ${progress.reason}`,
+        text: `worker ${progress.slot} is started again in ${formatSeconds(progress.ms)}: ${progress.reason}${loop(progress.crashes)}`,
       }
     case 'reloading':
       return info(`rolling restart of ${progress.slots.length} workers to generation ${progress.generation}`)
@@ -35,15 +35,28 @@ export const describeProgress = (
       return info(
         `rolling restart to generation ${progress.generation} done in ${formatSeconds(progress.ms)}`,
       )
-    case 'reloadFailed': {
-      const why = progress.failures.map(
-        ({ slot, pid, reason }) => `worker ${slot}${pid === null ? '' : ` (pid ${pid})`} ${reason}`,
+    case 'reloadFailed':
+      return failed(
+        `rolling restart to generation ${progress.generation} rolled back: ${why(progress.failures)}`,
       )
-      return {
-        level: 'error',
-        text: `rolling restart to generation ${progress.generation} rolled back: ${why.join('; ')}`,
-      }
-    }
+    case 'restarting':
+      return info(`restart of ${count(progress.workers)} with generation ${progress.generation}`)
+    case 'restarted':
+      return info(
+        `restart with generation ${progress.generation} done in ${formatSeconds(progress.ms)}, no worker took new work for ${formatSeconds(progress.gapMs)}`,
+      )
+    case 'restartFailed':
+      return failed(
+        `restart with generation ${progress.generation} failed, the one before was started again: ${why(progress.failures)}`,
+      )
+    case 'scaling':
+      return info(`scaling from ${count(progress.from)} to ${progress.to}`)
+    case 'scaled':
+      return info(`${count(progress.to)} after ${formatSeconds(progress.ms)}, ${progress.from} before`)
+    case 'scaleFailed':
+      return failed(
+        `not scaled to ${progress.to}, ${count(progress.from)} as before: ${why(progress.failures)}`,
+      )
     case 'stopping':
       return info(`stopping (${progress.reason}), within ${formatDuration(progress.budget)}`)
     case 'stopped':
@@ -53,4 +66,14 @@ export const describeProgress = (
   }
 }
 
+const loop = (crashes: number): string => (crashes > 1 ? ` (crash ${crashes} of late)` : '')
+
+const why = (failures: readonly WorkerFailure[]): string =>
+  failures
+    .map(({ slot, pid, reason }) => `worker ${slot}${pid === null ? '' : ` (pid ${pid})`} ${reason}`)
+    .join('; ')
+
+const count = (workers: number): string => `${workers} worker${workers === 1 ? '' : 's'}`
+
+const failed = (text: string): { level: 'error'; text: string } => ({ level: 'error', text })
 const info = (text: string): { level: 'info'; text: string } => ({ level: 'info', text })

@@ -1,28 +1,48 @@
-// When a crashed worker is started again: at once after a single crash, later and later in a loop of crashes.
+// When a crashed worker is started again: at once after a single crash, later and later in a loop of crashes, and never
+// more often than `intensity` times in a `period` (the words are OTP's).
 // One policy object per slot, so that a slot that cannot run leaves the others alone.
 
 import { type BackoffRange, backoffDelay } from '../shared/backoff.js'
 import type { Random } from '../shared/clock.js'
+import type { RestartLimits } from '../shared/settings.js'
 
 const BACKOFF: BackoffRange = { min: 100, max: 30_000 }
-/** A crash is forgotten after this time, so a loop of slow crashes is a loop too. */
-const PERIOD = 60_000
+/** The backoff grows with the crashes of at least this time, so that a short period is no licence for a busy loop. */
+const BACKOFF_MEMORY = 60_000
 /**
  * A worker that died of a stop signal may be the first victim of one sent to the whole process group (pm2, systemd,
  * Ctrl-C); the primary's own copy may come a little later, and then nothing must be started any more.
  */
 const GROUP_SIGNAL_GRACE = 100
 const GROUP_SIGNALS: readonly (string | null)[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+/** Most crashes that are remembered; more than `intensity` can be. */
+const MAX_REMEMBERED = 1_001
+
+export interface RestartVerdict {
+  /** ms until the next start; 0 for a crash that stands alone. */
+  delay: number
+  /** Crashes within the period, this one included. */
+  crashes: number
+  /** More than `intensity` of them. */
+  isExceeded: boolean
+}
 
 export class RestartPolicy {
   #crashes: number[] = []
 
-  /** Takes note of a crash and returns the delay in ms before the next start: 0 for the first within a minute. */
-  delayAfterCrash(now: number, signal: string | null, random: Random): number {
-    this.#crashes = [...this.#crashes.filter((at) => now - at < PERIOD), now].slice(-64)
-    const loops = this.#crashes.length - 1
-    const delay = loops === 0 ? 0 : backoffDelay(loops - 1, BACKOFF, random)
-    return GROUP_SIGNALS.includes(signal) ? Math.max(delay, GROUP_SIGNAL_GRACE) : delay
+  /** Takes note of a crash and says when the slot may start again. `signal` is what ended the process. */
+  crashed(now: number, signal: string | null, limits: RestartLimits, random: Random): RestartVerdict {
+    const memory = Math.max(limits.period, BACKOFF_MEMORY)
+    this.#crashes = [...this.#crashes.filter((at) => now - at < memory), now].slice(-MAX_REMEMBERED)
+    const recent = this.#crashes.filter((at) => now - at < limits.period)
+    const isExceeded = recent.length > limits.intensity
+    const earlier = this.#crashes.length - 1
+    const backoff = earlier === 0 ? 0 : backoffDelay(earlier - 1, BACKOFF, random)
+    // The crash before which `intensity` others lie in the period: when it is over, there is room for a start again.
+    const blocking = isExceeded ? (recent.at(-limits.intensity - 1) ?? now) : null
+    const room = blocking === null ? 0 : Math.max(0, blocking + limits.period - now)
+    const grace = GROUP_SIGNALS.includes(signal) ? GROUP_SIGNAL_GRACE : 0
+    return { delay: Math.max(backoff, room, grace), crashes: recent.length, isExceeded }
   }
 
   /** A new release starts with a clean record. */

@@ -1,21 +1,24 @@
-// One rolling restart as data: which slots it has still to do, what is under way, what went wrong.
-// It answers what comes next; src/primary/supervisor-core.ts carries it out on the pool.
+// A rolling restart: which slots it has still to do, what is under way, what went wrong, and the way back.
 //
 // The canary goes first and alone, and its predecessor is kept until it has lived `minUptime`. The others follow,
 // at most `maxSurge` starting at once, each predecessor drained when its replacement is ready. Any failure turns the
 // direction: what is under way is dropped, and slots that were done go back to the old generation, start first.
 
-import type { WorkerFailure } from '../shared/progress.js'
+import type { OperationResult, WorkerFailure } from '../shared/progress.js'
+import type { Board } from './board.js'
+import { type Change, describeFailure, ROLLED_BACK } from './change.js'
 import type { Release } from './commands.js'
+import type { WorkerHandle } from './worker-handle.js'
+import type { Slot } from './worker-pool.js'
 
-export type RollingDirection = 'forward' | 'back'
-
-export class RollingRestart {
-  readonly release: Release
+export class RollingRestart implements Change {
+  readonly reason = 'reload'
+  readonly #board: Board
+  readonly #release: Release
   /** What the slots go back to if it fails. */
-  readonly previous: Release
-  readonly startedAt: number
-  direction: RollingDirection = 'forward'
+  readonly #previous: Release
+  readonly #begunAt: number
+  #isBack = false
   /** Slots that have not been begun in the present direction. */
   readonly #todo: number[]
   /** Slots whose replacement is starting, or on probation as the canary. */
@@ -25,75 +28,139 @@ export class RollingRestart {
   /** Workers that are ready but younger than `minUptime`. */
   readonly #onProbation = new Set<number>()
   #isCanaryPassed = false
-  readonly failures: WorkerFailure[] = []
+  readonly #failures: WorkerFailure[] = []
 
-  constructor(init: { release: Release; previous: Release; startedAt: number }) {
-    this.release = init.release
-    this.previous = init.previous
-    this.startedAt = init.startedAt
-    this.#todo = Array.from({ length: init.release.workers }, (_, slot) => slot)
+  constructor(board: Board, release: Release) {
+    this.#board = board
+    this.#release = release
+    this.#previous = board.release
+    this.#begunAt = board.now
+    const slots = Array.from({ length: release.workers }, (_, slot) => slot)
+    this.#todo = [...slots]
+    if (release.workers > board.pool.slots.length) board.resize(release)
+    board.emit({ type: 'progress', progress: { event: 'reloading', generation: release.generation, slots } })
   }
 
-  /** The generation that the present direction leads to. */
-  get target(): Release {
-    return this.direction === 'forward' ? this.release : this.previous
+  releaseOf(generation: number): Release | null {
+    return generation === this.#release.generation ? this.#release : null
   }
 
-  /** The next slot that may be begun now, taken from the list; undefined if none may. */
-  takeNext(): number | undefined {
-    const limit = this.direction === 'forward' && !this.#isCanaryPassed ? 1 : this.release.maxSurge
-    if (this.#underWay.size >= limit) return undefined
-    const slot = this.#todo.shift()
-    if (slot !== undefined) this.#underWay.add(slot)
-    return slot
+  /** Slots that only the new release has are filled by nobody else either. */
+  holds({ index }: Slot): boolean {
+    return this.#underWay.has(index) || (index >= this.#previous.workers && !this.#done.includes(index))
   }
 
-  isUnderWay(slot: number): boolean {
-    return this.#underWay.has(slot)
+  isCanary({ index }: Slot): boolean {
+    return this.#underWay.has(index) && !this.#isBack && !this.#isCanaryPassed
   }
 
-  /** Whether a replacement that became ready has to live `minUptime` before its predecessor may go. */
-  get isCanaryNext(): boolean {
-    return this.direction === 'forward' && !this.#isCanaryPassed
-  }
-
-  /** The replacement of this slot has taken over. */
-  slotDone(slot: number, workerId: number, isProved: boolean): void {
-    this.#underWay.delete(slot)
-    if (this.direction !== 'forward') return
+  tookOver(slot: Slot, handle: WorkerHandle, isProved: boolean): void {
+    // A worker of the other generation in this slot may only now have become ready.
+    if (handle.generation !== this.#target.generation || !this.#underWay.delete(slot.index)) return
+    slot.policy.forget()
+    if (this.#isBack) return
     this.#isCanaryPassed = true
-    this.#done.push(slot)
-    if (!isProved) this.#onProbation.add(workerId)
+    this.#done.push(slot.index)
+    if (!isProved) this.#onProbation.add(handle.id)
   }
 
-  probationPassed(workerId: number): void {
-    this.#onProbation.delete(workerId)
+  isOnProbation(handle: WorkerHandle): boolean {
+    return this.#onProbation.has(handle.id)
   }
 
-  isOnProbation(workerId: number): boolean {
-    return this.#onProbation.has(workerId)
+  probationPassed(handle: WorkerHandle): void {
+    this.#onProbation.delete(handle.id)
   }
 
-  /** Turns back. Returns the slots whose replacement is to be dropped and those that go back to the old generation. */
-  turnBack(failure: WorkerFailure): { drop: number[]; restore: number[] } {
-    this.failures.push(failure)
-    this.direction = 'back'
-    const drop = [...this.#underWay]
-    const restore = [...this.#done].reverse()
+  lost(slot: Slot, handle: WorkerHandle, failure: WorkerFailure, wasReplacement: boolean): boolean {
+    const isOurs = (this.#underWay.has(slot.index) && wasReplacement) || this.#onProbation.has(handle.id)
+    if (!isOurs) return false
+    if (this.#isBack) this.#giveUpSlot(slot, failure)
+    else this.#turnBack(failure)
+    return true
+  }
+
+  advance(): OperationResult | null {
+    const { pool, operations } = this.#board
+    while (operations.mayFork()) {
+      const slot = this.#takeNext()
+      if (slot === undefined) break
+      this.#begin(slot)
+    }
+    if (this.#todo.length > 0 || this.#underWay.size > 0 || this.#onProbation.size > 0) return null
+    // Slots that the release no longer has, or that only the failed one had, go last.
+    if (pool.slots.length !== this.#target.workers) this.#board.resize(this.#target)
+    return pool.leaving.length > 0 ? null : this.#over()
+  }
+
+  /** The release that the present direction leads to. */
+  get #target(): Release {
+    return this.#isBack ? this.#previous : this.#release
+  }
+
+  /** The next slot that may be begun now, taken from the list. */
+  #takeNext(): Slot | undefined {
+    const limit = this.#isBack || this.#isCanaryPassed ? this.#release.maxSurge : 1
+    if (this.#underWay.size >= limit) return undefined
+    const index = this.#todo.shift()
+    return index === undefined ? undefined : this.#board.pool.slot(index)
+  }
+
+  #begin(slot: Slot): void {
+    this.#board.clearWait(slot)
+    if (this.#isBack && slot.serving?.generation === this.#target.generation) return
+    this.#underWay.add(slot.index)
+    // A replacement that was already under way for another reason belongs to the old generation.
+    this.#dropReplacement(slot)
+    this.#board.operations.start(slot, this.#target, 'replacement')
+  }
+
+  #turnBack(failure: WorkerFailure): void {
+    this.#failures.push(failure)
+    this.#isBack = true
+    // What only the failed release had is taken away at the end.
+    const restore = this.#done.filter((index) => index < this.#previous.workers).reverse()
+    for (const index of [...this.#underWay, ...restore]) {
+      const slot = this.#board.pool.slot(index)
+      if (slot === undefined) continue
+      slot.generation = this.#previous.generation
+      if (this.#underWay.has(index)) this.#dropReplacement(slot)
+    }
     this.#underWay.clear()
     this.#onProbation.clear()
     this.#todo.length = 0
     this.#todo.push(...restore)
-    return { drop, restore }
   }
 
   /** On the way back nothing can be turned any more: the slot keeps what it has. */
-  giveUpSlot(slot: number, failure: WorkerFailure): void {
-    this.failures.push(failure)
-    this.#underWay.delete(slot)
+  #giveUpSlot(slot: Slot, failure: WorkerFailure): void {
+    this.#failures.push(failure)
+    this.#underWay.delete(slot.index)
+    if (slot.serving === null) this.#board.restartLater(slot, null, failure.reason)
   }
 
-  get isComplete(): boolean {
-    return this.#todo.length === 0 && this.#underWay.size === 0 && this.#onProbation.size === 0
+  #dropReplacement(slot: Slot): void {
+    const dropped = slot.replacement
+    slot.replacement = null
+    if (dropped !== null) this.#board.retire(dropped, this.reason)
+  }
+
+  #over(): OperationResult {
+    const failures = this.#failures
+    if (!this.#isBack) {
+      const { generation, workers } = this.#release
+      const ms = Math.round(this.#board.now - this.#begunAt)
+      this.#board.release = this.#release
+      this.#board.emit({ type: 'progress', progress: { event: 'reloaded', generation, ms } })
+      const message = `${workers} workers run generation ${generation}`
+      return { ok: true, exitCode: 0, message, generation, failures: [] }
+    }
+    const { generation } = this.#previous
+    this.#board.emit({
+      type: 'progress',
+      progress: { event: 'reloadFailed', generation: this.#release.generation, failures },
+    })
+    const message = `rolled back to generation ${generation}: ${describeFailure(failures[0])}`
+    return { ok: false, exitCode: ROLLED_BACK, message, generation, failures }
   }
 }

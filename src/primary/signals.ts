@@ -3,6 +3,8 @@
 export interface SignalActions {
   stop(reason: string, urgent: boolean): void
   reload(reason: string): void
+  /** One worker more, or one fewer. */
+  scale(by: 1 | -1): void
 }
 
 export interface SignalOptions {
@@ -21,12 +23,10 @@ export const signalEchoOf = (environment: NodeJS.ProcessEnv): number =>
 
 /**
  * TERM and INT stop, a second one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.
- * USR1 is taken so that it opens no inspector. Returns the function that removes the handlers.
+ * TTIN and TTOU scale up and down by one, as in Puma and Gunicorn. USR1 is taken so that it opens no inspector.
+ * The handlers stay for as long as the process lives.
  */
-export const installSignals = (
-  actions: SignalActions,
-  { onTerminal, echoWithin }: SignalOptions,
-): (() => void) => {
+export const installSignals = (actions: SignalActions, { onTerminal, echoWithin }: SignalOptions): void => {
   let firstStop: number | null = null
   const stop = (signal: NodeJS.Signals): void => {
     const now = performance.now()
@@ -39,10 +39,9 @@ export const installSignals = (
     ['SIGINT', stop],
     ['SIGHUP', onTerminal ? stop : (signal) => actions.reload(signal)],
     ['SIGUSR2', (signal) => actions.reload(signal)],
+    ['SIGTTIN', () => actions.scale(1)],
+    ['SIGTTOU', () => actions.scale(-1)],
     ['SIGUSR1', () => {}],
   ]
   for (const [signal, handler] of handlers) process.on(signal, handler)
-  return () => {
-    for (const [signal, handler] of handlers) process.removeListener(signal, handler)
-  }
 }

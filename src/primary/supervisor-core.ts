@@ -1,26 +1,31 @@
 // The primary's decisions: commands in, effects out. No process, no socket, no clock of its own.
-// The queue and everything that acts is src/primary/supervisor.ts; one rolling restart is src/primary/rolling-restart.ts.
+// Here: which change is under way, scaling that lasts, and the stop. One worker's life is src/primary/slot-keeper.ts,
+// each kind of change a file of its own (src/primary/change.ts). The queue and everything that acts: supervisor.ts.
 
 import type { Random } from '../shared/clock.js'
 import { formatDuration } from '../shared/duration.js'
-import type { OperationResult, WorkerFailure } from '../shared/progress.js'
+import type { OperationResult } from '../shared/progress.js'
+import type { DrainReason } from '../shared/protocol.js'
 import { transition } from '../shared/state-machine.js'
 import type { SupervisorState } from '../shared/status.js'
-import type { Command, Effect, Release, TimerKey } from './commands.js'
+import type { Board } from './board.js'
+import { type Change, ROLLED_BACK } from './change.js'
+import { ChangeQueue } from './change-queue.js'
+import type { ChangeOrder, Command, Effect, Release, TimerKey } from './commands.js'
 import { ForkGate, forkGateLimits } from './fork-gate.js'
+import { FullRestart } from './full-restart.js'
 import { SUPERVISOR_LIFECYCLE } from './lifecycles.js'
 import { RollingRestart } from './rolling-restart.js'
-import type { ProcessEnd, WorkerHandle } from './worker-handle.js'
+import { Scaling } from './scaling.js'
+import { SlotKeeper } from './slot-keeper.js'
+import type { WorkerHandle } from './worker-handle.js'
 import { WorkerOperations } from './worker-operations.js'
 import { Slot, WorkerPool } from './worker-pool.js'
 
-/**
- * pm2 and systemd signal the whole process group: a worker may report its copy of a stop signal before the primary
- * sees its own. After this many ms it was meant for the worker alone.
- */
-const GROUP_SIGNAL_GRACE = 100
-/** Exit code of a rolling restart that was given up. */
-const ROLLED_BACK = 5
+/** As many as the option `workers` allows. */
+const MAX_WORKERS = 1_024
+/** Exit code of a supervisor that gave up because a worker crashed too often. */
+const INTENSITY_EXCEEDED = 7
 
 export interface CoreOptions {
   release: Release
@@ -29,38 +34,37 @@ export interface CoreOptions {
   random: Random
 }
 
+/** The change whose turn it is; `change` is null while its release is being resolved. */
+interface Turn {
+  requests: readonly number[]
+  order: ChangeOrder
+  change: Change | null
+}
+
 export class SupervisorCore {
   readonly pool = new WorkerPool()
   readonly #gate: ForkGate
-  readonly #operations: WorkerOperations
-  readonly #startConcurrency: number
-  readonly #random: Random
+  readonly #board: Board
+  readonly #keeper: SlotKeeper
+  readonly #queue = new ChangeQueue()
   #state: SupervisorState = 'starting'
   #effects: Effect[] = []
   #now = 0
-  /** The release that the supervisor stands by; a rolling restart that fails changes nothing here. */
   #release: Release
-  #rolling: RollingRestart | null = null
+  #turn: Turn | null = null
   #lastGeneration: number
-  #isResolving = false
-  #isReloadWanted = false
+  /** How many workers the configuration named last, whatever has been scaled since. */
+  #configured: number
   #isStarted = false
-  #stop: { at: number; isUrgent: boolean } | null = null
-  #killed = 0
+  #stop: { at: number; isUrgent: boolean; exitCode: number; why: string | null } | null = null
 
   constructor({ release, startConcurrency, random }: CoreOptions) {
     this.#release = release
+    this.#configured = release.workers
     this.#lastGeneration = release.generation
-    this.#startConcurrency = startConcurrency
-    this.#random = random
     this.#gate = new ForkGate(forkGateLimits(release.workers, release.maxSurge))
-    const core = this
-    this.#operations = new WorkerOperations(this.pool, this.#gate, {
-      get now() {
-        return core.#now
-      },
-      emit: (effect) => core.#effects.push(effect),
-    })
+    this.#board = this.#makeBoard(random)
+    this.#keeper = new SlotKeeper(this.#board, startConcurrency)
   }
 
   get state(): SupervisorState {
@@ -83,10 +87,10 @@ export class SupervisorCore {
     switch (command.type) {
       case 'start':
         return this.#resize(this.#release)
-      case 'reload':
-        return this.#reload()
+      case 'change':
+        return this.#ask(command.request, command.order)
       case 'releaseResolved':
-        return this.#roll(command.release)
+        return this.#changeTo(command.release)
       case 'releaseRejected':
         return this.#refuseRelease(command.message)
       case 'stop':
@@ -95,211 +99,10 @@ export class SupervisorCore {
         return this.#timer(command.key)
       default: {
         const handle = this.pool.get(command.id)
-        if (handle !== undefined) this.#workerCommand(handle, command)
+        if (handle !== undefined) this.#keeper.handle(handle, command)
       }
     }
   }
-
-  #workerCommand(handle: WorkerHandle, command: Extract<Command, { id: number }>): void {
-    switch (command.type) {
-      case 'spawned':
-        return this.#spawned(handle, command.pid)
-      case 'workerReady':
-        return this.#ready(handle, command.by)
-      case 'workerListening':
-        return this.#listening(handle, command.address)
-      case 'workerSignalled':
-        return this.#signalled(handle)
-      case 'workerDrained':
-        handle.forcedEnds = command.forced.requests + command.forced.upgraded + command.forced.hooks.length
-        return
-      case 'workerFault':
-        handle.fault = command.text
-        return
-      case 'workerMisbehaved':
-        return this.#misbehaved(handle, command.reason)
-      case 'workerExited':
-        return this.#exited(handle, command.end)
-    }
-  }
-
-  // --- One worker -----------------------------------------------------------------------------------------------
-
-  #spawned(handle: WorkerHandle, pid: number): void {
-    handle.pid = pid
-    const { slot, generation } = handle
-    this.#emit({ type: 'progress', progress: { event: 'workerStarting', slot, pid, generation } })
-    // The fork could not be called off any more.
-    if (handle.state === 'stopping') this.#operations.kill(handle)
-  }
-
-  #listening(handle: WorkerHandle, address: string): void {
-    handle.listening.add(address)
-    if (handle.readyBy === 'clients') this.#ready(handle, 'listening')
-  }
-
-  #ready(handle: WorkerHandle, by: string): void {
-    if (handle.state !== 'starting' || handle.pid === null) return
-    handle.readyBy = by
-    // An app with a server and clients: its predecessor served requests, so open clients are not enough.
-    if (by === 'clients' && handle.mustListen && handle.listening.size === 0) return
-    handle.moveTo('ready', by)
-    handle.readyAt = this.#now
-    this.#emit({ type: 'clearTimer', key: `ready:${handle.id}` })
-    this.#emit({ type: 'setTimer', key: `probation:${handle.id}`, ms: this.#releaseOf(handle).minUptime })
-    const { slot, pid, generation } = handle
-    const ms = Math.round(this.#now - handle.askedAt)
-    this.#emit({ type: 'progress', progress: { event: 'workerReady', slot, pid, generation, by, ms } })
-    const place = this.pool.slot(slot)
-    if (place?.replacement !== handle) return
-    if (this.#rolling?.isUnderWay(slot) && this.#rolling.isCanaryNext) return // takes over after its probation
-    this.#takeOver(place, handle, false)
-  }
-
-  #takeOver(slot: Slot, handle: WorkerHandle, isProved: boolean): void {
-    const predecessor = slot.serving
-    slot.serving = handle
-    slot.replacement = null
-    this.#emit({ type: 'admit', id: handle.id })
-    slot.generation = handle.generation
-    if (this.#rolling?.isUnderWay(slot.index)) {
-      slot.policy.forget()
-      this.#rolling.slotDone(slot.index, handle.id, isProved)
-    }
-    if (predecessor !== null) this.#retire(predecessor)
-  }
-
-  #notReady(handle: WorkerHandle): void {
-    const limit = formatDuration(this.#releaseOf(handle).readyTimeout)
-    const waited =
-      handle.readyBy === 'clients'
-        ? 'its clients are open, but it does not listen as its predecessor does (call ready() if that is meant)'
-        : "none of these came: a listening server, ready(), process.send('ready'), all guarded clients open"
-    this.#fail(handle, `was not ready within ${limit}: ${waited}`)
-  }
-
-  /** Something is wrong with it before it has taken over: it goes, and the slot deals with it as with a crash. */
-  #fail(handle: WorkerHandle, reason: string): void {
-    handle.dropReason = reason
-    this.#retire(handle)
-    this.#lost(handle, reason, { code: null, signal: null })
-  }
-
-  #signalled(handle: WorkerHandle): void {
-    if (!handle.isServing || this.#state === 'stopping') return
-    this.#emit({ type: 'send', id: handle.id, message: { type: 'hold' } })
-    this.#emit({ type: 'setTimer', key: `signalled:${handle.id}`, ms: GROUP_SIGNAL_GRACE })
-  }
-
-  /** A serving worker is not fit to go on: it is replaced start first, and as often as if it had crashed. */
-  #misbehaved(handle: WorkerHandle, reason: string): void {
-    if (!handle.isServing || handle.mustGo) return
-    handle.dropReason ??= reason
-    const slot = this.pool.slot(handle.slot)
-    if (
-      handle.state === 'starting' ||
-      slot?.replacement === handle ||
-      this.#rolling?.isOnProbation(handle.id)
-    ) {
-      return this.#fail(handle, reason)
-    }
-    this.#replaceFirst(handle)
-    if (slot !== undefined)
-      this.#restartLater(slot, slot.policy.delayAfterCrash(this.#now, null, this.#random), reason)
-  }
-
-  /** Its replacement is started first; where one is under way already, it goes now. */
-  #replaceFirst(handle: WorkerHandle): void {
-    if (!handle.isServing) return
-    const slot = this.pool.slot(handle.slot)
-    if (slot?.replacement === handle) return this.#fail(handle, 'got a stop signal of its own')
-    handle.mustGo = true
-    if (slot?.serving !== handle || this.#rolling?.isUnderWay(slot.index)) this.#retire(handle)
-  }
-
-  #exited(handle: WorkerHandle, end: ProcessEnd): void {
-    const wasLeaving = handle.isLeaving
-    const reason =
-      wasLeaving && handle.dropReason === null
-        ? this.#describeLeave(handle, end)
-        : handle.describeEnd(end, this.#now)
-    this.#operations.clearTimers(handle)
-    handle.moveTo('exited', reason)
-    this.pool.remove(handle)
-    if (handle.wasKilled) this.#killed++
-    const { slot, generation, pid } = handle
-    if (pid !== null || end.failure !== undefined) {
-      const { code, signal } = end
-      this.#emit({
-        type: 'progress',
-        progress: {
-          event: 'workerExited',
-          slot,
-          pid: pid ?? 0,
-          generation,
-          code,
-          signal,
-          reason,
-          expected: wasLeaving,
-        },
-      })
-    }
-    if (wasLeaving) {
-      this.#vacate(handle)
-      this.#rolling?.probationPassed(handle.id)
-    } else this.#lost(handle, reason, end)
-  }
-
-  #describeLeave(handle: WorkerHandle, end: ProcessEnd): string {
-    if (handle.wasKilled) return `killed: did not leave within its time (${handle.drainReason ?? 'stop'})`
-    if (end.signal !== null) return `ended by ${end.signal} while it drained`
-    return handle.forcedEnds === 0 ? 'drained' : `drained, ${handle.forcedEnds} ended by force`
-  }
-
-  /** A worker went as it was told to. */
-  #vacate(handle: WorkerHandle): void {
-    const slot = this.pool.slot(handle.slot)
-    if (slot?.serving === handle) slot.serving = null
-    if (slot?.replacement === handle) slot.replacement = null
-    // Whoever was to take over later is all that the slot has now.
-    if (slot?.serving === null && slot.replacement !== null)
-      this.#emit({ type: 'admit', id: slot.replacement.id })
-  }
-
-  /** A worker is lost to its slot, by its own fault or ours. */
-  #lost(handle: WorkerHandle, reason: string, end: ProcessEnd): void {
-    const slot = this.pool.slot(handle.slot)
-    if (slot === undefined || (slot.serving !== handle && slot.replacement !== handle)) return
-    slot.lastExit = { code: end.code, signal: end.signal, reason, at: Date.now() }
-    const wasReplacement = slot.replacement === handle
-    this.#vacate(handle)
-    if (this.#state === 'stopping') return
-    const failure: WorkerFailure = { slot: slot.index, pid: handle.pid, reason }
-    if (this.#rolling?.isUnderWay(slot.index) && wasReplacement)
-      return this.#rollFailed(this.#rolling, failure)
-    if (this.#rolling?.isOnProbation(handle.id)) return this.#rollFailed(this.#rolling, failure)
-    if (wasReplacement) {
-      // It should have relieved a worker that must go; that one goes now, and the slot starts afresh.
-      if (slot.serving !== null) this.#retire(slot.serving)
-      return
-    }
-    this.#restartLater(slot, slot.policy.delayAfterCrash(this.#now, end.signal, this.#random), reason)
-  }
-
-  #restartLater(slot: Slot, ms: number, reason: string): void {
-    slot.restarts++
-    if (ms === 0) return
-    slot.nextStartAt = this.#now + ms
-    this.#emit({ type: 'setTimer', key: `slot:${slot.index}`, ms })
-    this.#emit({ type: 'progress', progress: { event: 'workerWaiting', slot: slot.index, ms, reason } })
-  }
-
-  #retire(handle: WorkerHandle): void {
-    const reason = this.#state === 'stopping' ? 'stop' : this.#rolling !== null ? 'reload' : 'replace'
-    this.#operations.retire(handle, reason, this.#releaseOf(handle).stopTimeout)
-  }
-
-  // --- All workers ----------------------------------------------------------------------------------------------
 
   /** What follows from the state of things, whatever has just happened. */
   #advance(): void {
@@ -307,220 +110,213 @@ export class SupervisorCore {
       if (this.pool.live.length === 0) this.#ended()
       return
     }
-    this.#advanceRolling()
-    this.#fillSlots()
-    if (!this.#isStarted && this.pool.isAllReady && this.#state === 'starting') {
-      this.#isStarted = true
+    // Commands come until the control socket is closed; none of them starts anything any more.
+    if (this.#state === 'stopped') return
+    for (;;) {
+      const result = this.#turn?.change?.advance() ?? null
+      if (result !== null) this.#endTurn(result)
+      if (!this.#beginNext() && result === null) break
+    }
+    this.#keeper.fillSlots()
+    if (this.#state === 'starting' && this.pool.isAllReady) {
       this.#moveTo('running', 'all workers ready')
-      this.#emit({ type: 'started' })
+      this.#startedOnce()
     }
   }
 
-  /** Starts a worker in each slot that has none and is not waiting, and a replacement where one must go. */
-  #fillSlots(): void {
-    for (const slot of this.pool.slots) {
-      if (this.#rolling?.isUnderWay(slot.index) || slot.replacement !== null) continue
-      const isEmpty = slot.serving === null && slot.nextStartAt === null
-      const isNewSlot = this.#rolling !== null && slot.index >= this.#rolling.previous.workers
-      const needsReplacement =
-        slot.serving?.mustGo === true && slot.serving.state === 'ready' && slot.nextStartAt === null
-      if ((!isEmpty || isNewSlot) && !needsReplacement) continue
-      if (isEmpty && this.pool.startingCount >= this.#startConcurrency) continue
-      if (!this.#operations.mayFork()) return
-      const release =
-        this.#rolling?.release.generation === slot.generation ? this.#rolling.release : this.#releaseFor(slot)
-      this.#operations.start(slot, release, isEmpty ? 'serving' : 'replacement')
+  #startedOnce(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.#emit({ type: 'started' })
+  }
+
+  #makeBoard(random: Random): Board {
+    const core = this
+    const around = {
+      get now() {
+        return core.#now
+      },
+      emit: (effect: Effect) => core.#emit(effect),
+    }
+    return {
+      pool: this.pool,
+      operations: new WorkerOperations(this.pool, this.#gate, around),
+      random,
+      emit: around.emit,
+      get now() {
+        return core.#now
+      },
+      get release() {
+        return core.#release
+      },
+      set release(release) {
+        core.#release = release
+      },
+      get change() {
+        return core.#turn?.change ?? null
+      },
+      get isStopping() {
+        return core.#state === 'stopping'
+      },
+      resize: (release) => this.#resize(release),
+      retire: (handle, reason) => this.#retire(handle, reason),
+      clearWait: (slot) => this.#clearWait(slot),
+      restartLater: (slot, signal, reason) => this.#restartLater(slot, signal, reason),
     }
   }
+
+  // --- Deeds that all parts need ----------------------------------------------------------------------------------
 
   #resize(release: Release): void {
     const { slots } = this.pool
     while (slots.length < release.workers) slots.push(new Slot(slots.length, release.generation))
     for (const slot of slots.splice(release.workers)) {
-      this.#emit({ type: 'clearTimer', key: `slot:${slot.index}` })
-      if (slot.serving !== null) this.#retire(slot.serving)
-      if (slot.replacement !== null) this.#retire(slot.replacement)
+      this.#clearWait(slot)
+      const reason = this.#turn?.change?.reason ?? 'scale'
+      for (const handle of [slot.serving, slot.replacement]) if (handle !== null) this.#retire(handle, reason)
     }
     this.#gate.limits = forkGateLimits(release.workers, release.maxSurge)
   }
 
-  // --- Rolling restart ------------------------------------------------------------------------------------------
-
-  #reload(): void {
-    if (this.#state === 'stopping' || this.#state === 'stopped') {
-      return this.#emit({ type: 'reloadEnded', result: this.#notRolled('the supervisor is stopping') })
-    }
-    this.#isReloadWanted = true
-    this.#beginReload()
+  #retire(handle: WorkerHandle, reason: DrainReason): void {
+    const { stopTimeout } = this.#turn?.change?.releaseOf(handle.generation) ?? this.#release
+    this.#board.operations.retire(handle, this.#board.isStopping ? 'stop' : reason, stopTimeout)
   }
 
-  #beginReload(): void {
-    if (!this.#isReloadWanted || this.#isResolving || this.#rolling !== null) return
-    this.#isReloadWanted = false
-    this.#isResolving = true
-    this.#moveTo('reloading', 'reload')
-    this.#emit({ type: 'reloadBegun' })
-    this.#emit({ type: 'resolveRelease', generation: ++this.#lastGeneration })
+  #clearWait(slot: Slot): void {
+    slot.nextStartAt = null
+    this.#emit({ type: 'clearTimer', key: `slot:${slot.index}` })
+  }
+
+  #restartLater(slot: Slot, signal: string | null, reason: string): void {
+    const limits = this.#release.restart
+    const { delay, crashes, isExceeded } = slot.policy.crashed(this.#now, signal, limits, this.#board.random)
+    slot.restarts++
+    if (isExceeded && limits.onExceeded === 'exit') {
+      const why = `worker ${slot.index} crashed ${crashes} times within ${formatDuration(limits.period)}, last: ${reason}`
+      this.#stopAll(why, false, { exitCode: INTENSITY_EXCEEDED, why })
+      return
+    }
+    if (delay === 0) return
+    const ms = Math.ceil(delay)
+    slot.nextStartAt = this.#now + ms
+    this.#emit({ type: 'setTimer', key: `slot:${slot.index}`, ms })
+    this.#emit({
+      type: 'progress',
+      progress: { event: 'workerWaiting', slot: slot.index, ms, reason, crashes },
+    })
+  }
+
+  // --- Changes --------------------------------------------------------------------------------------------------
+
+  #ask(request: number, order: ChangeOrder): void {
+    if (this.#state === 'stopping' || this.#state === 'stopped')
+      return this.#answer([request], this.#notDone('the supervisor is stopping'))
+    if (!this.#queue.add(request, order))
+      this.#answer([request], this.#notDone('too many changes wait for their turn'))
+  }
+
+  /** Begins the next change if it is time; false if there is nothing to begin. */
+  #beginNext(): boolean {
+    if (this.#turn !== null) return false
+    const next = this.#queue.take()
+    if (next === undefined) return false
+    const { ids: requests, order } = next
+    this.#turn = { requests, order, change: null }
+    this.#emit({ type: 'changeBegun', requests })
+    if (order.kind === 'scale') {
+      const wanted = 'to' in order ? order.to : this.#release.workers + order.by
+      this.#turn.change = new Scaling(this.#board, Math.min(MAX_WORKERS, Math.max(1, wanted)))
+    } else {
+      this.#moveTo('reloading', order.kind)
+      this.#emit({ type: 'resolveRelease', generation: ++this.#lastGeneration })
+    }
+    return true
   }
 
   #refuseRelease(message: string): void {
-    if (!this.#isResolving) return
-    this.#isResolving = false
-    this.#endReload(this.#notRolled(`${message} (nothing was touched)`))
+    if (this.#turn !== null && this.#turn.change === null)
+      this.#endTurn(this.#notDone(`${message} (nothing was touched)`))
   }
 
-  #roll(release: Release): void {
-    if (!this.#isResolving) return
-    this.#isResolving = false
-    this.#rolling = new RollingRestart({ release, previous: this.#release, startedAt: this.#now })
-    if (release.workers > this.pool.slots.length) this.#resize(release)
-    const slots = Array.from({ length: release.workers }, (_, index) => index)
-    this.#emit({ type: 'progress', progress: { event: 'reloading', generation: release.generation, slots } })
+  #changeTo(resolved: Release): void {
+    if (this.#turn === null || this.#turn.change !== null) return
+    // Who scaled by hand keeps the number until the configuration names another one.
+    const isScaled = resolved.workers === this.#configured
+    this.#configured = resolved.workers
+    const release = isScaled ? { ...resolved, workers: this.#release.workers } : resolved
+    const Kind = this.#turn.order.kind === 'restart' ? FullRestart : RollingRestart
+    this.#turn.change = new Kind(this.#board, release)
   }
 
-  #advanceRolling(): void {
-    const rolling = this.#rolling
-    if (rolling === null) return
-    while (this.#operations.mayFork()) {
-      const index = rolling.takeNext()
-      if (index === undefined) break
-      this.#beginSlot(rolling, index)
+  #endTurn(result: OperationResult): void {
+    if (this.#turn === null) return
+    const { requests } = this.#turn
+    this.#turn = null
+    if (this.#state === 'reloading') {
+      const isUp = this.#isStarted || this.pool.isAllReady
+      this.#moveTo(isUp ? 'running' : 'starting', 'change ended')
+      if (isUp) this.#startedOnce()
     }
-    if (!rolling.isComplete) return
-    // Slots that the release no longer has, or that only the failed one had, go last.
-    if (this.pool.slots.length !== rolling.target.workers) this.#resize(rolling.target)
-    if (this.pool.leaving.length === 0) this.#finishRolling(rolling)
+    this.#answer(requests, result)
   }
 
-  #beginSlot(rolling: RollingRestart, index: number): void {
-    const slot = this.pool.slot(index)
-    if (slot === undefined)
-      return rolling.giveUpSlot(index, { slot: index, pid: null, reason: 'the slot is gone' })
-    if (slot.nextStartAt !== null) this.#emit({ type: 'clearTimer', key: `slot:${index}` })
-    slot.nextStartAt = null
-    if (rolling.direction === 'back' && slot.serving?.generation === rolling.target.generation) {
-      return rolling.slotDone(index, slot.serving.id, true)
-    }
-    // A replacement that was already under way for another reason belongs to the old generation.
-    if (slot.replacement !== null) {
-      const other = slot.replacement
-      slot.replacement = null
-      this.#retire(other)
-    }
-    this.#operations.start(slot, rolling.target, 'replacement')
+  #answer(requests: readonly number[], result: OperationResult): void {
+    this.#emit({ type: 'changeEnded', requests, result })
   }
 
-  #rollFailed(rolling: RollingRestart, failure: WorkerFailure): void {
-    if (rolling.direction === 'back') {
-      rolling.giveUpSlot(failure.slot, failure)
-      const slot = this.pool.slot(failure.slot)
-      if (slot !== undefined && slot.serving === null) {
-        this.#restartLater(slot, slot.policy.delayAfterCrash(this.#now, null, this.#random), failure.reason)
-      }
-      return
-    }
-    const { drop, restore } = rolling.turnBack(failure)
-    for (const index of drop) {
-      const slot = this.pool.slot(index)
-      if (slot?.replacement == null) continue
-      const dropped = slot.replacement
-      slot.replacement = null
-      this.#retire(dropped)
-    }
-    for (const index of [...drop, ...restore]) {
-      const slot = this.pool.slot(index)
-      if (slot !== undefined) slot.generation = rolling.previous.generation
-    }
-  }
-
-  #finishRolling(rolling: RollingRestart): void {
-    const { release, previous, failures } = rolling
-    this.#rolling = null
-    const ms = Math.round(this.#now - rolling.startedAt)
-    if (rolling.direction === 'forward') {
-      this.#release = release
-      this.#emit({ type: 'progress', progress: { event: 'reloaded', generation: release.generation, ms } })
-      const message = `${release.workers} workers run generation ${release.generation}`
-      return this.#endReload({ ok: true, exitCode: 0, message, generation: release.generation, failures: [] })
-    }
-    this.#emit({
-      type: 'progress',
-      progress: { event: 'reloadFailed', generation: release.generation, failures },
-    })
-    const [first] = failures
-    const culprit =
-      first === undefined
-        ? ''
-        : `worker ${first.slot}${first.pid === null ? '' : ` (pid ${first.pid})`} ${first.reason}`
-    const message = `rolled back to generation ${previous.generation}: ${culprit}`
-    this.#endReload({ ok: false, exitCode: ROLLED_BACK, message, generation: previous.generation, failures })
-  }
-
-  #endReload(result: OperationResult): void {
-    this.#moveTo(this.#isStarted || this.pool.isAllReady ? 'running' : 'starting', 'reload ended')
-    if (!this.#isStarted && this.#state === 'running') {
-      this.#isStarted = true
-      this.#emit({ type: 'started' })
-    }
-    this.#emit({ type: 'reloadEnded', result })
-    this.#beginReload()
-  }
-
-  #notRolled(message: string): OperationResult {
+  #notDone(message: string): OperationResult {
     return { ok: false, exitCode: ROLLED_BACK, message, generation: this.#release.generation, failures: [] }
   }
 
   // --- Stop -----------------------------------------------------------------------------------------------------
 
-  #stopAll(reason: string, isUrgent: boolean): void {
+  #stopAll(
+    reason: string,
+    isUrgent: boolean,
+    end: { exitCode: number; why: string | null } = { exitCode: 0, why: null },
+  ): void {
     if (this.#state === 'stopped') return
-    if (this.#stop === null) this.#beginStop(reason)
+    if (this.#stop === null) this.#beginStop(reason, end)
     if (isUrgent && this.#stop !== null) this.#stop.isUrgent = true
     for (const handle of this.pool.live) {
-      if (this.#stop?.isUrgent) this.#operations.leaveNow(handle)
-      else this.#retire(handle)
+      if (this.#stop?.isUrgent) this.#board.operations.leaveNow(handle)
+      else this.#retire(handle, 'stop')
     }
   }
 
-  #beginStop(reason: string): void {
-    const wasReloading = this.#isResolving || this.#rolling !== null || this.#isReloadWanted
-    this.#stop = { at: this.#now, isUrgent: false }
+  #beginStop(reason: string, end: { exitCode: number; why: string | null }): void {
+    this.#stop = { at: this.#now, isUrgent: false, ...end }
     this.#moveTo('stopping', reason)
-    this.#rolling = null
-    this.#isResolving = false
-    this.#isReloadWanted = false
     this.#emit({
       type: 'progress',
       progress: { event: 'stopping', reason, budget: this.#release.stopTimeout },
     })
-    if (wasReloading) {
-      this.#emit({ type: 'reloadEnded', result: this.#notRolled('given up: the supervisor is stopping') })
-    }
-    for (const slot of this.pool.slots) {
-      slot.nextStartAt = null
-      this.#emit({ type: 'clearTimer', key: `slot:${slot.index}` })
-    }
+    const given = this.#notDone('given up: the supervisor is stopping')
+    if (this.#turn !== null) this.#answer(this.#turn.requests, given)
+    for (const { ids } of this.#queue.takeAll()) this.#answer(ids, given)
+    for (const slot of this.pool.slots) this.#clearWait(slot)
   }
 
   #ended(): void {
-    const ms = Math.round(this.#now - (this.#stop?.at ?? this.#now))
-    const isForced = this.#killed > 0 || this.#stop?.isUrgent === true
+    const stop = this.#stop ?? { at: this.#now, isUrgent: false, exitCode: 0, why: null }
+    const { killed } = this.#keeper
     this.#moveTo('stopped', 'no worker is left')
-    this.#emit({ type: 'progress', progress: { event: 'stopped', ms, forced: this.#killed } })
-    const message =
-      this.#killed > 0
-        ? `stopped; ${this.#killed} workers had to be killed`
-        : isForced
-          ? 'stopped at once'
-          : 'stopped'
+    const ms = Math.round(this.#now - stop.at)
+    this.#emit({ type: 'progress', progress: { event: 'stopped', ms, forced: killed } })
+    const isForced = killed > 0 || stop.isUrgent
+    const how = isForced ? 'stopped at once' : 'stopped'
+    const said = killed > 0 ? `stopped; ${killed} workers had to be killed` : how
+    const exitCode = stop.exitCode !== 0 ? stop.exitCode : isForced ? 1 : 0
+    const message = stop.why === null ? said : `${said}: ${stop.why}`
     const { generation } = this.#release
     this.#emit({
       type: 'ended',
-      result: { ok: !isForced, exitCode: isForced ? 1 : 0, message, generation, failures: [] },
+      result: { ok: exitCode === 0, exitCode, message, generation, failures: [] },
     })
   }
 
-  // --- Timers and small change ----------------------------------------------------------------------------------
+  // --- Small change ---------------------------------------------------------------------------------------------
 
   #timer(key: TimerKey): void {
     if (key === 'forkGate') return
@@ -531,26 +327,7 @@ export class SupervisorCore {
       return
     }
     const handle = this.pool.get(Number(number))
-    if (handle === undefined) return
-    if (kind === 'ready' && handle.state === 'starting') this.#notReady(handle)
-    if (kind === 'probation') this.#probationPassed(handle)
-    if (kind === 'signalled') this.#replaceFirst(handle)
-    if (kind === 'terminate' && handle.isLeaving) this.#operations.terminate(handle)
-    if (kind === 'kill' && handle.isLeaving) this.#operations.kill(handle)
-  }
-
-  #probationPassed(handle: WorkerHandle): void {
-    const slot = this.pool.slot(handle.slot)
-    this.#rolling?.probationPassed(handle.id)
-    if (slot?.replacement === handle && handle.state === 'ready') this.#takeOver(slot, handle, true)
-  }
-
-  #releaseOf(handle: WorkerHandle): Release {
-    return this.#rolling?.release.generation === handle.generation ? this.#rolling.release : this.#release
-  }
-
-  #releaseFor(slot: Slot): Release {
-    return { ...this.#release, generation: slot.generation }
+    if (handle !== undefined) this.#keeper.timer(handle, kind)
   }
 
   #moveTo(state: SupervisorState, reason: string): void {

@@ -15,11 +15,11 @@ import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
-import type { Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
+import { ChangeRequests } from './change-requests.js'
+import type { ChangeOrder, Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { describeForkFailure } from './fork-failure.js'
-import { createReloadRounds, type ReloadRounds } from './reload-rounds.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
 import { WorkerProcess } from './worker-process.js'
@@ -59,7 +59,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #forkOrders: ForkOrder[] = []
   #isForking = false
   readonly #cancelledForks = new Set<number>()
-  readonly #reloads: ReloadRounds = createReloadRounds()
+  readonly #changes = new ChangeRequests()
   readonly #status: StatusReader
   #goneBy: number | null = null
   #tellStarted: (value: true | null) => void = () => {}
@@ -105,9 +105,36 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return this.#status.read()
   }
 
+  async untilStarted(onProgress: (progress: Progress) => void = () => {}): Promise<OperationResult> {
+    this.on('progress', onProgress)
+    const started = await this.started
+    this.off('progress', onProgress)
+    if (started === null) return { ...(await this.ended), ok: false, exitCode: 5 }
+    const { workers } = this.#settingsOf(undefined)
+    const message = `${workers} worker${workers === 1 ? '' : 's'} ready`
+    return { ok: true, exitCode: 0, message, generation: this.#core.generation, failures: [] }
+  }
+
   reload(onProgress?: (progress: Progress) => void): Promise<OperationResult> {
-    const result = this.#reloads.join(onProgress)
-    this.#enqueue({ type: 'reload' })
+    return this.#change({ kind: 'reload' }, onProgress)
+  }
+
+  restart(onProgress?: (progress: Progress) => void): Promise<OperationResult> {
+    return this.#change({ kind: 'restart' }, onProgress)
+  }
+
+  scale(
+    workers: number | { by: number },
+    onProgress?: (progress: Progress) => void,
+  ): Promise<OperationResult> {
+    const order: ChangeOrder =
+      typeof workers === 'number' ? { kind: 'scale', to: workers } : { kind: 'scale', by: workers.by }
+    return this.#change(order, onProgress)
+  }
+
+  #change(order: ChangeOrder, onProgress?: (progress: Progress) => void): Promise<OperationResult> {
+    const { request, result } = this.#changes.open(onProgress)
+    this.#enqueue({ type: 'change', request, order })
     return result
   }
 
@@ -192,10 +219,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'resolveRelease':
         void this.#resolveRelease(effect.generation)
         return
-      case 'reloadBegun':
-        return this.#reloads.begin()
-      case 'reloadEnded':
-        return this.#reloads.end(effect.result)
+      case 'changeBegun':
+        return this.#changes.begun(effect.requests)
+      case 'changeEnded':
+        return this.#changes.ended(effect.requests, effect.result)
       case 'ended':
         return this.#end(effect.result)
     }
@@ -208,7 +235,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     }
     const { level, text } = describeProgress(progress)
     this.log(level, text, { ...progress })
-    this.#reloads.tell(progress)
+    this.#changes.tell(progress)
     this.emit('progress', progress)
   }
 
@@ -396,7 +423,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #end(result: OperationResult): void {
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
-    this.#reloads.endAll(result)
     this.#status.end()
     this.#tellStarted(null)
     this.#tellEnded(result)
@@ -404,8 +430,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 }
 
 const releaseOf = (settings: Settings, generation: number): Release => {
-  const { workers, maxSurge, readyTimeout, minUptime, stopTimeout } = settings
-  return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout }
+  const { workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart } = settings
+  return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart }
 }
 
 /**

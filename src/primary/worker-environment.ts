@@ -107,14 +107,14 @@ const SERVICE_VARIABLES = [
 
 /** For `cluster.fork`, which lays it over the primary's environment; `undefined` takes a variable out. */
 export const workerEnvironment = (
-  { slot, generation }: ForkOrder,
+  { slot, generation, workers }: ForkOrder,
   settings: Settings,
   environment: NodeJS.ProcessEnv = process.env,
 ): Record<string, string | undefined> => {
   const startup: WorkerStartup = {
     slot,
     generation,
-    workers: settings.workers,
+    workers,
     supervisor: settings.name,
     readiness: settings.readiness,
   }
@@ -124,7 +124,7 @@ export const workerEnvironment = (
     ...settings.env,
     SUPERVISOR_NAME: settings.name,
     SUPERVISOR_SLOT: String(slot),
-    SUPERVISOR_WORKERS: String(settings.workers),
+    SUPERVISOR_WORKERS: String(workers),
     SUPERVISOR_GENERATION: String(generation),
     NODE_APP_INSTANCE: String(slot),
     [STARTUP_VARIABLE]: JSON.stringify(startup),

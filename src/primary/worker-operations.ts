@@ -49,7 +49,10 @@ export class WorkerOperations {
     this.#pool.add(handle)
     const { id, generation } = handle
     const isHeld = as === 'replacement' && slot.serving?.state === 'ready'
-    this.#around.emit({ type: 'fork', order: { id, slot: slot.index, generation, isHeld } })
+    this.#around.emit({
+      type: 'fork',
+      order: { id, slot: slot.index, generation, workers: release.workers, isHeld },
+    })
     this.#around.emit({ type: 'setTimer', key: `ready:${id}`, ms: release.readyTimeout })
     return handle
   }

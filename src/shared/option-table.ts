@@ -11,6 +11,8 @@ import {
   readName,
   readNodeArgs,
   readPath,
+  readPaths,
+  readRestart,
   readSize,
   readTexts,
   readVariableNames,
@@ -18,11 +20,12 @@ import {
   readWholeNumber,
   readWorkers,
 } from './option-values.js'
-import type { Settings } from './settings.js'
+import type { RestartLimits, Settings } from './settings.js'
 
 /** The options as they can be given: the settings, and where these are written. */
 export interface OptionValues extends Required<Settings> {
   config: string
+  envFile: string[]
 }
 
 export type OptionKey = keyof OptionValues
@@ -56,6 +59,8 @@ const STOP_TIMEOUT = 25_000
 const MIN_UPTIME = 1_000
 const FORK_WINDOW_TIMEOUT = 2_000
 const MAX_SURGE = 1
+/** Ten crashes in a minute are a loop; fewer may be bad luck. */
+const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'backoff' }
 const LOG_MAX_SIZE = 10 * 1024 ** 2
 const LOG_MAX_FILES = 5
 const MIN_LOG_SIZE = 1024
@@ -72,10 +77,12 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   readiness: 'auto',
   readyTimeout: READY_TIMEOUT,
   minUptime: MIN_UPTIME,
+  restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
   maxSurge: MAX_SURGE,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   env: {},
+  envFile: [],
   nodeArgs: [],
   logFormat: 'pretty',
   logLevel: 'info',
@@ -100,7 +107,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     noVariable: true,
   },
   workers: {
-    summary: 'how many workers run, 1 to 1024, or max for one per CPU',
+    summary: 'how many workers run, 1 to 1024, or max for one per CPU (cgroup quota counts)',
     placeholder: 'count',
     short: 'i',
     byDefault: '1',
@@ -135,6 +142,15 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     repeatable: true,
     elsewhere: ['environment', 'variables'],
   },
+  envFile: {
+    summary:
+      'file of KEY=VALUE lines for the workers, read at each reload; env counts before it (repeatable)',
+    placeholder: 'file',
+    byDefault: 'none',
+    read: readPaths,
+    repeatable: true,
+    elsewhere: ['dotenv', 'envfile'],
+  },
   nodeArgs: {
     summary: "arguments of node before the script, split at spaces: '--import tsx'; in a file also a list",
     placeholder: 'args',
@@ -161,6 +177,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     placeholder: 'time',
     byDefault: '1s',
     read: readDuration({ min: 0 }),
+  },
+  restart: {
+    summary:
+      'how often a slot may be started again after crashes, and whether it then waits (backoff) or the supervisor stops (exit)',
+    placeholder: 'limits',
+    byDefault: 'intensity=10,period=60s,onExceeded=backoff',
+    read: readRestart(RESTART),
+    elsewhere: ['maxRestarts', 'restartLimit', 'maxRetries'],
   },
   stopTimeout: {
     summary: 'how long a worker may take to finish its work and leave',

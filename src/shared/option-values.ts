@@ -1,9 +1,9 @@
 // How each kind of option value is read and what is refused. Which options there are: src/shared/option-table.ts.
 
-import { availableParallelism } from 'node:os'
+import { usableCpus } from './cpu-quota.js'
 import { type DurationBounds, parseDuration, show } from './duration.js'
 import { ForksafeError } from './errors.js'
-import type { ForkHook } from './settings.js'
+import type { ForkHook, RestartLimits } from './settings.js'
 import { parseSize } from './size.js'
 
 /**
@@ -23,9 +23,9 @@ export const invalidOption = (field: string, raw: unknown, why: string): Forksaf
 const MAX_NAME = 64
 const MAX_WORKERS = 1024
 
-/** A whole number of workers, or `max`: one for each CPU that this process may use. */
+/** A whole number of workers, or `max`: one for each CPU that this process may use, its cgroup's quota included. */
 export const readWorkers: Reader<number> = (field, raw, form) => {
-  if (raw === 'max') return availableParallelism()
+  if (raw === 'max') return usableCpus()
   const count = readNumber(raw, form)
   if (Object.is(count, 0)) throw invalidOption(field, raw, 'would start no worker; use max for one per CPU')
   if (!isBetween(count, 1, MAX_WORKERS)) {
@@ -109,6 +109,57 @@ export const readVariables: Reader<Record<string, string>> = (field, raw, form) 
   // fromEntries defines own properties, so no key can reach a prototype.
   return Object.fromEntries(entries.map(([key, value]) => variable(field, key, value)))
 }
+
+/** One path, or in a file a list of paths. */
+export const readPaths: Reader<string[]> = (field, raw, form) => {
+  const paths = Array.isArray(raw) ? raw : [raw]
+  return paths.map((path: unknown, index) =>
+    readPath(paths.length === 1 ? field : `${field}, entry ${index}`, path, form),
+  )
+}
+
+/** `{ intensity, period, onExceeded }`, as a text `intensity=10,period=60s`; what is left out is the default. */
+export const readRestart =
+  (defaults: RestartLimits): Reader<RestartLimits> =>
+  (field, raw, form) => {
+    const given = typeof raw === 'string' && form === 'text' ? restartFields(field, raw) : raw
+    if (!isPlainObject(given)) {
+      throw invalidOption(field, raw, "is not an object; write { intensity: 10, period: '60s' }")
+    }
+    for (const key of Object.keys(given)) {
+      if (!Object.hasOwn(defaults, key))
+        throw invalidOption(
+          `${field}, ${show(key)}`,
+          given[key],
+          `is unknown; there is ${Object.keys(defaults).join(', ')}`,
+        )
+    }
+    const { intensity, period, onExceeded } = given
+    return {
+      intensity:
+        intensity === undefined
+          ? defaults.intensity
+          : readWholeNumber(0, 1_000)(`${field}, intensity`, intensity, form),
+      period:
+        period === undefined
+          ? defaults.period
+          : readDuration({ min: 1_000 })(`${field}, period`, period, form),
+      onExceeded:
+        onExceeded === undefined
+          ? defaults.onExceeded
+          : readChoice('backoff', 'exit')(`${field}, onExceeded`, onExceeded, form),
+    }
+  }
+
+const restartFields = (field: string, text: string): Record<string, string> =>
+  Object.fromEntries(
+    text.split(',').map((part) => {
+      const at = part.indexOf('=')
+      if (at < 1)
+        throw invalidOption(field, text, 'is not understood; write intensity=10,period=60s,onExceeded=exit')
+      return [part.slice(0, at).trim(), part.slice(at + 1).trim()]
+    }),
+  )
 
 /** Names of variables: a list, or one text that is split at commas. */
 export const readVariableNames: Reader<string[]> = (field, raw, form) => {

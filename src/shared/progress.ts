@@ -1,4 +1,4 @@
-// What a long operation (start, reload, stop) tells while it goes on. The same objects are emitted by a supervisor,
+// What a long operation (start, reload, restart, scale, stop) tells while it goes on. The same objects are emitted by a supervisor,
 // logged, and streamed to the CLI as one JSON object a line.
 
 /** A worker as an event names it. */
@@ -19,10 +19,18 @@ export type Progress =
       reason: string
       expected: boolean
     } & WorkerRef)
-  | { event: 'workerWaiting'; slot: number; ms: number; reason: string }
+  /** `crashes` within `restart.period`, this one included. */
+  | { event: 'workerWaiting'; slot: number; ms: number; reason: string; crashes: number }
   | { event: 'reloading'; generation: number; slots: number[] }
   | { event: 'reloaded'; generation: number; ms: number }
   | { event: 'reloadFailed'; generation: number; failures: WorkerFailure[] }
+  | { event: 'restarting'; generation: number; workers: number }
+  /** `gapMs`: how long no worker took new work. */
+  | { event: 'restarted'; generation: number; ms: number; gapMs: number }
+  | { event: 'restartFailed'; generation: number; gapMs: number; failures: WorkerFailure[] }
+  | { event: 'scaling'; from: number; to: number }
+  | { event: 'scaled'; from: number; to: number; ms: number }
+  | { event: 'scaleFailed'; from: number; to: number; failures: WorkerFailure[] }
   | { event: 'stopping'; reason: string; budget: number }
   | { event: 'stopped'; ms: number; forced: number }
 

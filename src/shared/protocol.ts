@@ -12,7 +12,7 @@ import { MAX_SECRET, MAX_SECRETS, MIN_SECRET } from './secrets.js'
 const CMD = 'NODE_FORKSAFE'
 
 export type ReadyBy = 'listening' | 'ready()' | "process.send('ready')" | 'clients'
-export type DrainReason = 'reload' | 'stop' | 'signal' | 'replace'
+export type DrainReason = 'reload' | 'restart' | 'scale' | 'stop' | 'signal' | 'replace'
 
 /** What the primary tells a worker. */
 export type PrimaryMessage =

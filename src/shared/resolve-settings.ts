@@ -6,6 +6,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { errnoOf, findConfigFiles, readConfigFile } from './config-file.js'
 import { defaultName } from './default-name.js'
 import { didYouMean } from './did-you-mean.js'
+import { readEnvFile } from './env-file.js'
 import { ForksafeError } from './errors.js'
 import {
   DEFAULTS,
@@ -110,7 +111,13 @@ const shownPath = (path: string, cwd: string): string => {
 }
 
 /** Ours, but no option: they are documented beside the options. */
-const OTHER_VARIABLES = ['FORKSAFE_HOME', 'FORKSAFE_WORKER', 'FORKSAFE_DEBUG']
+const OTHER_VARIABLES = [
+  'FORKSAFE_HOME',
+  'FORKSAFE_WORKER',
+  'FORKSAFE_DEBUG',
+  'FORKSAFE_DETACHED',
+  'FORKSAFE_NO_KERNEL_LOCK',
+]
 
 const unknownVariables = (env: NodeJS.ProcessEnv): string[] => {
   const options = OPTION_KEYS.filter((key) => OPTIONS[key].noVariable === undefined).map(variableOf)
@@ -198,11 +205,12 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     readiness: value('readiness'),
     readyTimeout: value('readyTimeout'),
     minUptime: value('minUptime'),
+    restart: value('restart'),
     stopTimeout: value('stopTimeout'),
     maxSurge: value('maxSurge'),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
-    env: variables(layers),
+    env: variables(layers, sources.cwd),
     nodeArgs: value('nodeArgs'),
     logFormat: value('logFormat'),
     logLevel: value('logLevel'),
@@ -279,8 +287,13 @@ const secretNames = (layers: readonly Layer[]): string[] => [
   ...new Set(layers.flatMap((layer) => given([layer], 'secrets')?.value ?? [])),
 ]
 
-/** By variable: the flag's value for one does not hide the file's value for another. */
-const variables = (layers: readonly Layer[]): Record<string, string> => {
+/** By variable: the flag's value for one does not hide the file's value for another. Env files come below all of them. */
+const variables = (layers: readonly Layer[], cwd: string): Record<string, string> => {
+  const files = given(layers, 'envFile')
+  const fromFiles = (files?.value ?? []).map((file) => {
+    const path = resolve(files?.layer.folder ?? cwd, file)
+    return readEnvFile(path, files?.field ?? 'envFile', shownPath(path, cwd))
+  })
   const lowestFirst = layers.toReversed().map((layer) => given([layer], 'env')?.value ?? {})
-  return Object.fromEntries(lowestFirst.flatMap((values) => Object.entries(values)))
+  return Object.fromEntries([...fromFiles, ...lowestFirst].flatMap((values) => Object.entries(values)))
 }

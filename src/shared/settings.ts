@@ -15,6 +15,7 @@ export interface Settings {
   readiness: Readiness
   readyTimeout: number
   minUptime: number
+  restart: RestartLimits
   stopTimeout: number
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
@@ -40,6 +41,16 @@ export interface Settings {
   beforeFork?: ForkHook
   /** Runs in the primary after each fork window, before its clients are opened again. */
   afterFork?: ForkHook
+}
+
+/** How often a crashed worker is started again, for each slot by itself. */
+export interface RestartLimits {
+  /** Most restarts within `period`; 0 allows none. */
+  intensity: number
+  /** In ms. */
+  period: number
+  /** What happens when one more would be needed: it waits until there is room again, or the supervisor stops. */
+  onExceeded: 'backoff' | 'exit'
 }
 
 export type ForkHook = (window: { slots: readonly number[]; reason: string }) => unknown | Promise<unknown>

@@ -160,7 +160,7 @@ const EVENTS: Progress[] = [
     generation: 1,
   },
   { event: 'workerExited', code: 1, signal: null, reason: 'boom\x1b', expected: false, ...ref },
-  { event: 'workerWaiting', slot: 0, ms: 250, reason: 'boom' },
+  { event: 'workerWaiting', slot: 0, ms: 250, reason: 'boom', crashes: 2 },
   { event: 'stopping', reason: 'asked', budget: 25_000 },
 ]
 

@@ -50,6 +50,21 @@ export class FakeSupervisor implements Controllable {
     return this.operate(tell)
   }
 
+  async untilStarted(tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push('started')
+    return this.operate(tell)
+  }
+
+  async restart(tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push('restart')
+    return this.operate(tell)
+  }
+
+  async scale(workers: number | { by: number }, tell: Tell = () => {}): Promise<OperationResult> {
+    this.asked.push(`scale ${JSON.stringify(workers)}`)
+    return this.operate(tell)
+  }
+
   async stop({ now = false }: { now?: boolean } = {}, tell: Tell = () => {}): Promise<OperationResult> {
     this.asked.push(now ? 'stop now' : 'stop')
     return this.operate(tell)

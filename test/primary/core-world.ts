@@ -1,6 +1,6 @@
 // A world for the primary's core: fake processes and a fake clock carry its effects out, deterministically.
 
-import type { Command, Effect, Release, TimerKey } from '../../src/primary/commands.js'
+import type { ChangeOrder, Command, Effect, Release, TimerKey } from '../../src/primary/commands.js'
 import { SupervisorCore } from '../../src/primary/supervisor-core.js'
 import type { OperationResult, Progress } from '../../src/shared/progress.js'
 import type { PrimaryMessage } from '../../src/shared/protocol.js'
@@ -26,6 +26,7 @@ export const release = (generation: number, overrides: Partial<Release> = {}): R
   readyTimeout: 5_000,
   minUptime: 1_000,
   stopTimeout: 3_000,
+  restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
   ...overrides,
 })
 
@@ -40,8 +41,8 @@ export class CoreWorld {
   now = 0
   readonly core: SupervisorCore
   readonly progress: (Progress & { at: number })[] = []
-  readonly results: { reloads: OperationResult[]; ended: OperationResult | null } = {
-    reloads: [],
+  readonly results: { changes: (OperationResult & { request: number })[]; ended: OperationResult | null } = {
+    changes: [],
     ended: null,
   }
   readonly processes = new Map<number, FakeProcess>()
@@ -55,6 +56,7 @@ export class CoreWorld {
   readonly #agenda: { at: number; order: number; act: () => void }[] = []
   readonly #timers = new Map<TimerKey, symbol>()
   #order = 0
+  #requests = 0
 
   constructor(first: Release = release(1), random: () => number = () => 0.5) {
     this.core = new SupervisorCore({ release: first, startConcurrency: 2, random })
@@ -63,6 +65,11 @@ export class CoreWorld {
 
   command(command: Command): void {
     for (const effect of this.core.handle(command, this.now)) this.#carryOut(effect)
+  }
+
+  /** Asks for a change; requests are numbered from 1. */
+  change(order: ChangeOrder): void {
+    this.command({ type: 'change', request: ++this.#requests, order })
   }
 
   /** Lets time pass; returns when everything due by then has happened. */
@@ -132,8 +139,8 @@ export class CoreWorld {
           if (typeof next === 'string') this.command({ type: 'releaseRejected', message: next })
           else this.command({ type: 'releaseResolved', release: next })
         })
-      case 'reloadEnded':
-        this.results.reloads.push(effect.result)
+      case 'changeEnded':
+        this.results.changes.push(...effect.requests.map((request) => ({ ...effect.result, request })))
         return
       case 'ended':
         this.results.ended = effect.result

@@ -58,6 +58,19 @@ t.test('a reader that has stopped', async (t) => {
   t.same(await world.supervisor.leavesNothing(), { code: 0, signal: null })
 })
 
+t.test('signals that come when everything is put away already do not change the end', async (t) => {
+  const { supervisor } = await start(t)
+  supervisor.signal('SIGTERM')
+  // It still tries to get its last lines to the reader that has stopped.
+  await eventually(
+    () => supervisor.filesLeft(),
+    (files) => files.length === 0,
+    { what: 'socket and lock to be gone' },
+  )
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR2', 'SIGHUP'] as const) supervisor.signal(signal)
+  t.same(await supervisor.leavesNothing(), { code: 0, signal: null })
+})
+
 t.test('a reader that is gone', async (t) => {
   const world = await start(t)
   world.supervisor.closeOutput()

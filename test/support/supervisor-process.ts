@@ -234,6 +234,13 @@ export class SupervisorProcess {
     await this.leavesNothing()
   }
 
+  /** Ends it at once, with everybody that is left of it. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL')
+    await this.exited
+    killProcesses(this.members())
+  }
+
   lastLines(): string {
     return this.lines.length === 0 ? '(it printed nothing)' : this.lines.slice(-LAST_LINES).join('\n')
   }

@@ -1,46 +1,44 @@
 // supervisor start: the supervisor itself, in the foreground. From here on this process is the primary.
+// With --detach it runs in a process of its own that outlives the terminal (src/cli/detach.ts).
 
 import { Option } from 'commander'
-import { ForksafeError } from '../../shared/errors.js'
-import { logicalFolder } from '../../shared/logical-folder.js'
-import { flagOf, OPTION_KEYS, OPTIONS, type OptionKey } from '../../shared/option-table.js'
-import { resolveSettings } from '../../shared/resolve-settings.js'
+import { invalidOption } from '../../shared/option-values.js'
+import type { Settings } from '../../shared/settings.js'
 import type { Call, Command } from '../command.js'
+import { showOperation } from '../render/operation.js'
+import { settingsReader, startOptions } from '../start-settings.js'
 
 /** How long the process may take to end by itself, in ms. */
 const LAST_LINES_WRITTEN = 1_000
 
-const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value]
-
-const optionOf = (key: OptionKey): Option[] => {
-  const { placeholder, short, summary, byDefault, repeatable } = OPTIONS[key]
-  if (placeholder === null) return []
-  const flags = `${short === undefined ? '' : `-${short}, `}${flagOf(key)} <${placeholder}>`
-  const option = new Option(flags, `${summary} (default: ${byDefault})`)
-  return [repeatable ? option.argParser(collect) : option]
-}
-
 export const startCommand: Command = {
   name: 'start',
   operands: '[script]',
-  summary: 'start a script as a cluster, in the foreground',
+  summary: 'start a script as a cluster, in the foreground or with --detach in the background',
   examples: [
     'supervisor start app.js -i 4                       four workers',
     'supervisor start app.js -i max -- --port 8080      arguments of app.js after --',
     'supervisor start                                   everything from supervisor.config.js',
     "supervisor start app.ts --node-args '--import tsx'",
+    'supervisor start app.js --detach                   ends when the workers are ready, and says why if not',
     '',
     'Each option can also be set in supervisor.config.{ts,mjs,js,cjs,json} (readyTimeout) and by environment',
     '(FORKSAFE_READY_TIMEOUT). A flag counts before the environment, the environment before the file.',
     '',
-    'Signals: SIGTERM, SIGINT stop (the second one at once); SIGUSR2 rolls; SIGHUP rolls, on a terminal it stops.',
+    'Signals: SIGTERM, SIGINT stop (the second one at once); SIGUSR2 rolls; SIGHUP rolls, on a terminal it stops;',
+    'SIGTTIN, SIGTTOU run one worker more, one fewer.',
   ],
-  options: OPTION_KEYS.flatMap(optionOf),
+  options: [
+    ...startOptions(),
+    new Option('-d, --detach', 'in the background, in a session of its own, with a rotated log file'),
+  ],
   mistake: 78,
   takesArgs: true,
   run: async (call) => {
+    const isDetached = wasDetached(call.env)
+    if (call.flags.detach === true && !isDetached) return detach(call)
     try {
-      return await superviseUntilEnd(call)
+      return await superviseUntilEnd(call, isDetached)
     } finally {
       // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
       // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
@@ -49,56 +47,76 @@ export const startCommand: Command = {
   },
 }
 
-const superviseUntilEnd = async (call: Call): Promise<number> => {
+/** The variable by which a detached process knows that it is one; its command line is the same. */
+const DETACHED = 'FORKSAFE_DETACHED'
+
+const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
+  const is = env[DETACHED] !== undefined
+  // Not for the workers, which may start supervisors of their own.
+  delete env[DETACHED]
+  return is
+}
+
+const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<number> => {
   const { startSupervisor } = await import('../../control/start-supervisor.js')
   const read = settingsReader(call)
-  const settings = await read()
+  const { settings } = await read()
   const { ended } = await startSupervisor({
     settings,
-    resolve: () => read(settings.name),
+    resolve: async () => (await read(settings.name)).settings,
     signals: true,
     ownsProcess: true,
+    toStreams: !isDetached,
   })
   return (await ended).exitCode
 }
 
-/** Reads everything anew on each call, and says once what is probably a mistake. */
-const settingsReader = ({ flags, operands, args, isJson, screen, env }: Call) => {
-  const { json: _json, secret, ...given } = flags
-  const [script] = operands
-  const cwd = workingFolder(env)
-  const told = new Set<string>()
-  return async (runningName?: string) => {
-    const { settings, warnings } = await resolveSettings({
-      flags: {
-        ...given,
-        ...(secret === undefined ? {} : { secrets: secret }),
-        ...(script === undefined ? {} : { script }),
-        ...(args === undefined ? {} : { args }),
-        ...(isJson && given.logFormat === undefined ? { logFormat: 'json' } : {}),
-      },
-      env,
-      cwd,
-      ...(runningName === undefined ? {} : { runningName }),
+const detach = async (call: Call): Promise<number> => {
+  const { env, screen } = call
+  if (env.pm_id !== undefined) {
+    throw invalidOption(
+      '--detach',
+      true,
+      'cannot be used under pm2, which would watch a process that has ended; leave it out',
+    )
+  }
+  const { DetachedStartError, startDetached } = await import('../detach.js')
+  const { logPaths } = await import('../log-folder.js')
+  const { settings } = await settingsReader(call)()
+  const paths = logPaths(settings.name, env)
+  const logFile = settings.logFile ?? paths.log
+  const interrupted = new AbortController()
+  const interrupt = (): void => interrupted.abort()
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  try {
+    return await showOperation(call, async (tell) => {
+      const { pid, ...result } = await startDetached({
+        argv: detachedArgv(process.argv.slice(1), settings, logFile),
+        settings,
+        errorFile: paths.errors,
+        env: { ...env, [DETACHED]: '1' },
+        signal: interrupted.signal,
+        tell,
+      })
+      const message = result.ok
+        ? `${result.message}: ${settings.name} runs as pid ${pid}, log ${logFile}`
+        : result.message
+      return { ...result, message }
     })
-    for (const warning of warnings) {
-      if (!told.has(warning)) screen.complain(`warning: ${warning}`)
-      told.add(warning)
-    }
-    return settings
+  } catch (error) {
+    if (!(error instanceof DetachedStartError)) throw error
+    screen.complain(error.message)
+    return error.exitCode
+  } finally {
+    process.removeListener('SIGINT', interrupt)
+    process.removeListener('SIGTERM', interrupt)
   }
 }
 
-const workingFolder = (env: NodeJS.ProcessEnv): string => {
-  try {
-    return logicalFolder(env)
-  } catch (error) {
-    throw new ForksafeError(
-      'FORKSAFE_ERR_OPTION_INVALID',
-      'the working folder does not exist any more; cd to another',
-      {
-        cause: error,
-      },
-    )
-  }
+/** The command line as it was given, with name and log file made certain; before a `--`. */
+const detachedArgv = (argv: readonly string[], { name }: Settings, logFile: string): string[] => {
+  const at = argv.indexOf('--')
+  const [own, rest] = at < 0 ? [argv, []] : [argv.slice(0, at), argv.slice(at)]
+  return [...own, '--name', name, '--log-file', logFile, ...rest]
 }

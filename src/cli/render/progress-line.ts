@@ -20,10 +20,18 @@ export const progressLine = (progress: Progress): string | null => {
       return `worker ${progress.slot}  waiting   ${formatSeconds(progress.ms)}  ${printable(progress.reason)}`
     case 'reloading':
       return `rolling restart of ${count(progress.slots.length, 'worker')} to generation ${progress.generation}`
+    case 'restarting':
+      return `restart of ${count(progress.workers, 'worker')} with generation ${progress.generation}`
+    case 'scaling':
+      return `scaling from ${count(progress.from, 'worker')} to ${progress.to}`
     case 'stopping':
       return `stopping within ${formatDuration(progress.budget)}`
     case 'reloaded':
     case 'reloadFailed':
+    case 'restarted':
+    case 'restartFailed':
+    case 'scaled':
+    case 'scaleFailed':
     case 'stopped':
       // The result that follows says it.
       return null

@@ -1,0 +1,74 @@
+// Judges the commands of a round: their exit codes as docs/cli.md has them, their bounds, what they said. Pure.
+
+import { type Call, type Fault, isDisturbed } from './journal.js'
+import type { Ending, ReleaseKind } from './plan.js'
+
+/** `status` never takes longer: 5 s for the answer, and a process to start (ms). */
+const STATUS_BOUND = 6_000
+const NOT_RUNNING = 3
+const ROLLED_BACK = 5
+
+export interface CallsSeen {
+  calls: readonly Call[]
+  faults: readonly Fault[]
+  ending: Ending
+  endedAt: number
+  /** Kinds of the releases that counted at some time within. */
+  kindsWithin(from: number, to: number): ReadonlySet<ReleaseKind>
+}
+
+export const judgeCalls = (seen: CallsSeen): string[] => seen.calls.flatMap((call) => judgeCall(call, seen))
+
+const judgeCall = (call: Call, seen: CallsSeen): string[] => {
+  const { args, code, signal, ms, stderr } = call
+  const named = args.join(' ')
+  const allowed = allowedCodes(call, seen)
+  const violations: string[] = []
+  if (code === null || !allowed.has(code))
+    violations.push(
+      `${named} ended with ${signal ?? code} and not ${[...allowed].join(' or ')}: ${firstLine(stderr)}`,
+    )
+  if (args[0] === 'status' && ms > STATUS_BOUND) violations.push(`${named} took ${ms.toFixed(0)} ms`)
+  if (/^\s+at /m.test(stderr)) violations.push(`${named} printed a stack: ${firstLine(stderr)}`)
+  return violations
+}
+
+const allowedCodes = (call: Call, seen: CallsSeen): Set<number> => {
+  const { args, from, to } = call
+  const [command] = args
+  const isAtEnd = to >= seen.endedAt
+  const allowed = new Set<number>()
+  if (command === 'stop') {
+    const isNow = args.includes('--now')
+    // A supervisor that killed a worker ended by force; that itself is judged by its own exit.
+    if (isNow || isDisturbed(seen.faults, 0, to)) allowed.add(1)
+    if (!isNow) allowed.add(0)
+    return allowed
+  }
+  if (isAtEnd) allowed.add(NOT_RUNNING)
+  if (command === 'reload') addReloadCodes(allowed, call, seen, isAtEnd)
+  else {
+    allowed.add(0)
+    if (isAtEnd && isOperation(command)) allowed.add(1).add(ROLLED_BACK)
+    if (isOperation(command) && isDisturbed(seen.faults, from, to)) allowed.add(1).add(ROLLED_BACK)
+  }
+  return allowed
+}
+
+const addReloadCodes = (
+  allowed: Set<number>,
+  { from, to }: Call,
+  seen: CallsSeen,
+  isAtEnd: boolean,
+): void => {
+  const kinds = seen.kindsWithin(from, to)
+  const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
+  if (kinds.has('good')) allowed.add(0)
+  // Who is stopped while it should be watched, or should watch, may find the release good and see it die later.
+  if (kinds.has('exitsAfterReady') && isUnclear) allowed.add(0)
+  if (isUnclear || [...kinds].some((kind) => kind !== 'good')) allowed.add(ROLLED_BACK)
+}
+
+const isOperation = (command: string | undefined): boolean => command === 'scale' || command === 'restart'
+
+const firstLine = (text: string): string => text.trim().split('\n', 1)[0] ?? ''

@@ -1,0 +1,67 @@
+// `npm run campaign`: reads the command line, finds the campaign, keeps its state, and sets the exit code: 0 without
+// violations, 1 with, 2 for a wrong command line.
+
+import { randomInt } from 'node:crypto'
+import { newState, readState, writeState } from './campaign-state.js'
+import { type CampaignOptions, readCampaignOptions, USAGE } from './options.js'
+import { CAMPAIGNS } from './registry.js'
+import { playRound, runCampaign } from './run-campaign.js'
+
+export const main = async (args: readonly string[]): Promise<number> => {
+  if (args.includes('--help')) {
+    console.log(`${USAGE}\n${CAMPAIGNS.map(({ name, summary }) => `  ${name}  ${summary}`).join('\n')}`)
+    return 0
+  }
+  try {
+    const options = readCampaignOptions(
+      args,
+      CAMPAIGNS.map(({ name }) => name),
+    )
+    return options.round === null ? await playAll(options) : await playOne(options, options.round)
+  } catch (error) {
+    console.error((error as Error).message)
+    return 2
+  }
+}
+
+const playAll = async ({
+  name,
+  rounds,
+  seed,
+  jobs,
+  state: file,
+  resume,
+}: CampaignOptions): Promise<number> => {
+  const state = resume ? readState(file, name) : newState(name, seed ?? randomInt(2 ** 32), rounds)
+  console.log(`${name}: ${state.rounds} rounds, seed ${state.seed}, state in ${file}`)
+  writeState(file, state)
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => {
+    console.log(`${name}: rounds under way are finished; go on later with --resume`)
+    interrupted.abort()
+  })
+  await runCampaign({
+    campaign: campaignOf(name),
+    state,
+    jobs,
+    say: console.log,
+    onRoundDone: (changed) => writeState(file, changed),
+    signal: interrupted.signal,
+  })
+  return state.findings.length > 0 ? 1 : 0
+}
+
+/** One round again, told in full whatever comes of it. */
+const playOne = async ({ name, seed }: CampaignOptions, round: number): Promise<number> => {
+  const { story, violations, folder } = await playRound(campaignOf(name), seed ?? 0, round)
+  for (const line of story) console.log(line)
+  if (folder !== null) console.log(`kept: ${folder}`)
+  console.log(`${name}: round ${round}, ${violations.length} violations, seed ${seed}`)
+  return violations.length > 0 ? 1 : 0
+}
+
+const campaignOf = (name: string) => {
+  const campaign = CAMPAIGNS.find((candidate) => candidate.name === name)
+  if (campaign === undefined) throw new Error(`there is no campaign ${name}`)
+  return campaign
+}

@@ -1,0 +1,6 @@
+// All campaigns by their names, for `npm run campaign`.
+
+import type { Campaign } from './campaign.js'
+import { lifecycle } from './lifecycle/round.js'
+
+export const CAMPAIGNS: readonly Campaign[] = [lifecycle]
