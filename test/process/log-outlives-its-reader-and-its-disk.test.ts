@@ -41,22 +41,22 @@ const startByShell = async (t: Test, shell: string): Promise<World> => {
   return { supervisor, ask }
 }
 
-const TRY_MOUNT = 'mount -t tmpfs -o size=300k,mode=0700 forksafe-test'
+const sh = (command: string): unknown => execFileSync('sh', ['-c', command], { stdio: 'ignore' })
 
 /** A folder on a disk of 300 KiB; null where this user may not mount. */
 const smallDisk = (t: Test): { folder: string; grow: () => void } | null => {
   const folder = mkdtempSync(join(tmpdir(), 'forksafe-disk-'))
   try {
-    execFileSync('sh', ['-c', `${TRY_MOUNT} '${folder}'`], { stdio: 'ignore' })
+    sh(`mount -t tmpfs -o size=300k,mode=0700 forksafe-test '${folder}'`)
   } catch {
     rmdirSync(folder)
     return null
   }
   t.teardown(() => {
-    execFileSync('umount', [folder])
+    sh(`umount '${folder}'`)
     rmdirSync(folder)
   })
-  return { folder, grow: () => void execFileSync('mount', ['-o', 'remount,size=64m', folder]) }
+  return { folder, grow: () => void sh(`mount -o remount,size=64m '${folder}'`) }
 }
 
 const dropped = async ({ supervisor }: World): Promise<number> => (await supervisor.status()).logs.dropped
