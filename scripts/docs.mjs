@@ -9,9 +9,12 @@ import { ERROR_CODES } from '../dist/shared/errors.js'
 import { flagOf, OPTION_KEYS, OPTIONS, variableOf } from '../dist/shared/option-table.js'
 
 const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
+/** @param {string} text */
 const code = (text) => `\`${text}\``
 
+/** @type {Record<string, string>} */
 const FLAGLESS = { script: 'the operand', args: 'after `--`' }
+/** @param {import('../dist/shared/option-table.js').OptionKey} key */
 const flagCell = (key) => {
   const { placeholder, short } = OPTIONS[key]
   if (placeholder === null) return FLAGLESS[key] ?? ''
@@ -19,9 +22,15 @@ const flagCell = (key) => {
 }
 
 const START_FLAGS = new Set(OPTION_KEYS.map(flagOf))
-/** Flags of a command that are not options of the configuration, which have a page of their own. */
+/**
+ * Flags of a command that are not options of the configuration, which have a page of their own.
+ *
+ * @param {import('../dist/cli/command.js').Command} command
+ */
 const ownFlags = ({ name, options }) => {
-  const own = options.filter(({ long, hidden }) => long !== '--name' && !hidden && !START_FLAGS.has(long))
+  const own = options.filter(
+    ({ long, hidden }) => long !== '--name' && !hidden && !START_FLAGS.has(long ?? ''),
+  )
   const flags = own.map(({ flags: text, description }) => `${code(text)}: ${description}`)
   return [
     ...(['start', 'config'].includes(name) ? ['[all options](configuration.md#options)'] : []),
@@ -69,11 +78,12 @@ const TABLES = {
   },
 }
 
+/** @param {{ head: string[], rows: string[][] }} table */
 const tableText = ({ head, rows }) => {
   const cells = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll('|', '\\|')))
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column].length)))
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
   const lines = cells.map(
-    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`,
+    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
   )
   lines.splice(1, 0, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`)
   return lines.join('\n')

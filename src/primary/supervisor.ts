@@ -15,6 +15,7 @@ import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
+import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
 import type { ChangeOrder, Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
 import type { Controllable } from './controllable.js'
@@ -61,6 +62,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #cancelledForks = new Set<number>()
   readonly #changes = new ChangeRequests()
   readonly #status: StatusReader
+  readonly #otherVersions = new Set<string>()
   #goneBy: number | null = null
   #tellStarted: (value: true | null) => void = () => {}
   #tellEnded: (result: OperationResult) => void = () => {}
@@ -375,7 +377,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#debugMessage(id, message)
     switch (message.type) {
       case 'hello':
-        return
+        return this.#greeted(message.version)
       case 'ready':
         return this.#enqueue({ type: 'workerReady', id, by: message.by })
       case 'listening':
@@ -400,6 +402,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const pid = this.#processes.get(id)?.pid
     if (type === 'report') return
     this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
+  }
+
+  /** Updated in place, the package on disk is newer than this process: workers get the new runtime, we keep the old one. */
+  #greeted(version: string): void {
+    if (version === VERSION || this.#otherVersions.has(version)) return
+    this.#otherVersions.add(version)
+    this.log(
+      'warn',
+      `workers run version ${version}, this supervisor ${VERSION}: the package was replaced under it; stop and start it`,
+    )
   }
 
   /** On the channel that hands sockets over, so that the answer comes after every socket handed over before. */

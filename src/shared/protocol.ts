@@ -30,7 +30,7 @@ export type PrimaryMessage =
 /** What a worker tells the primary. */
 export type WorkerMessage =
   /** The runtime runs, before the first line of the script. */
-  | { type: 'hello' }
+  | { type: 'hello'; version: string }
   | { type: 'ready'; by: ReadyBy }
   /** A server listens; `address` as people write it: `:8080`, `127.0.0.1:8080`, `/path.sock`. */
   | { type: 'listening'; address: string }
@@ -99,7 +99,7 @@ type Fields = Record<string, unknown>
 const READY_BY: readonly unknown[] = ['listening', 'ready()', "process.send('ready')", 'clients']
 
 const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean> = {
-  hello: () => true,
+  hello: ({ version }) => isText(version, 64),
   ready: ({ by }) => READY_BY.includes(by),
   listening: ({ address }) => isText(address),
   signalled: ({ signal }) => isText(signal),

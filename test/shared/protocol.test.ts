@@ -24,7 +24,7 @@ const report: WorkerReport = {
 }
 
 const MESSAGES: WorkerMessage[] = [
-  { type: 'hello' },
+  { type: 'hello', version: '1.2.3' },
   { type: 'ready', by: 'listening' },
   { type: 'listening', address: ':8080' },
   { type: 'signalled', signal: 'SIGTERM' },
