@@ -28,9 +28,14 @@ const START_FLAGS = new Set(OPTION_KEYS.map(flagOf))
  * @param {import('../dist/cli/command.js').Command} command
  */
 const ownFlags = ({ name, options }) => {
-  const own = options.filter(({ long, hidden }) => long !== '--name' && !hidden && !START_FLAGS.has(long ?? ''))
+  const own = options.filter(
+    ({ long, hidden }) => long !== '--name' && !hidden && !START_FLAGS.has(long ?? ''),
+  )
   const flags = own.map(({ flags: text, description }) => `${code(text)}: ${description}`)
-  return [...(['start', 'config'].includes(name) ? ['[all options](configuration.md#options)'] : []), ...flags].join('; ')
+  return [
+    ...(['start', 'config'].includes(name) ? ['[all options](configuration.md#options)'] : []),
+    ...flags,
+  ].join('; ')
 }
 
 const TABLES = {
@@ -39,7 +44,13 @@ const TABLES = {
     head: ['key', 'flag', 'variable', 'default', 'meaning'],
     rows: OPTION_KEYS.map((key) => {
       const { summary, byDefault, noVariable, noFile } = OPTIONS[key]
-      return [noFile ? '' : code(key), flagCell(key), noVariable ? '' : code(variableOf(key)), byDefault, summary]
+      return [
+        noFile ? '' : code(key),
+        flagCell(key),
+        noVariable ? '' : code(variableOf(key)),
+        byDefault,
+        summary,
+      ]
     }),
   },
   commands: {
@@ -71,7 +82,9 @@ const TABLES = {
 const tableText = ({ head, rows }) => {
   const cells = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll('|', '\\|')))
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
-  const lines = cells.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
+  const lines = cells.map(
+    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+  )
   lines.splice(1, 0, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`)
   return lines.join('\n')
 }

@@ -19,6 +19,7 @@ import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
 import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
+import { onSecrets } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import { VERSION } from '../shared/version.js'
 import { serveControl } from './server.js'
@@ -61,7 +62,7 @@ export const startSupervisor = async ({
   ensureRuntimeFolder(paths.folder)
   const logs = new LogBuffer()
   const redactor = new Redactor()
-  redactor.add(secretsIn(settings))
+  redactor.add(secretsIn(settings), 'named')
   const output = await openOutput(settings, { buffer: logs, redactor, toStreams })
   const warn = (text: string): void =>
     output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
@@ -75,6 +76,7 @@ export const startSupervisor = async ({
   process.on('exit', onExit)
   undo.push(() => process.removeListener('exit', onExit))
   undo.push(() => output.end())
+  undo.push(onSecrets((values) => redactor.add(values, 'told')))
   try {
     undo.push(
       await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
@@ -87,7 +89,7 @@ export const startSupervisor = async ({
       settings: fitted(settings, warn),
       resolve: async () => {
         const next = fitted(await resolve(), () => {})
-        redactor.add(secretsIn(next))
+        redactor.add(secretsIn(next), 'named')
         return next
       },
       output,

@@ -2,12 +2,13 @@
 // disk would make everybody feel, and takes a short write for a whole one; this does neither.
 
 import { write, writeSync } from 'node:fs'
+import { MAX_WAITING } from './sink.js'
 import type { Writer } from './writer.js'
 
 /** Never closes the descriptor: it is the process's own. No failure is final: a full disk gets room again. */
 export const descriptorWriter = (fd: number, name: string): Writer => ({
   name,
-  joins: 64 * 1024,
+  joins: MAX_WAITING,
   write: (bytes, done) => {
     const from = (offset: number): void =>
       write(fd, bytes, offset, bytes.length - offset, null, (error, count) => {

@@ -2,34 +2,36 @@
 // Which values are secret is told to it: src/primary/supervisor.ts by the names that the configuration gives,
 // src/shared/secrets.ts by guarded clients. Where it stands in the way of a line: src/observe/output.ts.
 
+import { MAX_SECRET, MIN_SECRET } from '../shared/secrets.js'
+
 export const REDACTED = '[redacted]'
 
-/** Shorter values would be found everywhere, and what is left around them would tell them all the same. */
-export const MIN_SECRET = 6
-/** Longer values are cut: who writes one writes its beginning. */
-export const MAX_SECRET = 4_096
-/** Most forms that are looked for; the oldest go first. */
+/** Most forms that are looked for of each kind; the oldest go first. */
 const MAX_FORMS = 1_000
 
 export class Redactor {
-  /** In order of telling, oldest first. */
-  readonly #forms = new Set<string>()
+  /** In order of telling, oldest first. What a worker tells can never push out what the configuration names. */
+  readonly #forms = { named: new Set<string>(), told: new Set<string>() }
   /** Longest first, so that of two that begin alike the longer one is taken out whole. */
   #ordered: string[] = []
 
   /** Values that shall never be seen from now on; told again they count as new. */
-  add(values: Iterable<string>): void {
+  add(values: Iterable<string>, kind: 'named' | 'told'): void {
+    const forms = this.#forms[kind]
+    let hasNews = false
     for (const value of values) {
       for (const form of formsOf(value)) {
-        this.#forms.delete(form)
-        this.#forms.add(form)
+        hasNews = !forms.delete(form) || hasNews
+        forms.add(form)
       }
     }
-    for (const form of this.#forms) {
-      if (this.#forms.size <= MAX_FORMS) break
-      this.#forms.delete(form)
+    if (!hasNews) return
+    for (const form of forms) {
+      if (forms.size <= MAX_FORMS) break
+      forms.delete(form)
     }
-    this.#ordered = [...this.#forms].sort((a, b) => b.length - a.length)
+    const all = new Set([...this.#forms.named, ...this.#forms.told])
+    this.#ordered = [...all].sort((a, b) => b.length - a.length)
   }
 
   /** The text without secret values and without credentials in URLs. */

@@ -1,8 +1,9 @@
 // Writes to a log file that is rotated by size: api.log, api.log.1 (the newest full one), api.log.2 …
 // By rotating-file-stream, which this is the only file to import, itself imported only where `logFile` is set. What it
-// does not do is done here: it is opened anew after an error, and when its file was moved or removed by somebody else.
+// does not do is done here: it takes a short write for a whole one, gives up after an error, and does not see that its
+// file was moved or removed by somebody else.
 
-import { appendFileSync, type Stats, statSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createStream, type RotatingFileStream } from 'rotating-file-stream'
@@ -11,66 +12,64 @@ import type { WriteFailure, Writer } from './writer.js'
 export interface RotatingFile {
   /** Absolute. */
   path: string
-  /** Bytes at which it is rotated; a file is larger by what its last line is. */
+  /** Bytes at which it is rotated; what is written at once, at most a quarter of it or one line, may go beyond. */
   maxSize: number
   /** With the one that is written. */
   maxFiles: number
 }
 
-/** How often it is looked whether the path still leads to the file that is open, in ms. */
-const LOOK_INTERVAL = 1_000
 /** Only its user may read what a service says. */
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
+const MOST_AT_ONCE = 256 * 1024
 
+/** No failure is final: a full disk gets room again, a folder comes back. */
 export const rotatingWriter = (file: RotatingFile): Writer => {
   const opened = new OpenFile(file)
   return {
     name: `log file ${file.path}`,
-    // Only so is it known of each line whether it was written.
-    joins: 0,
-    write: (bytes, done) => {
-      opened.write(bytes).then(
-        (lost) => done(null, lost),
-        (failure: WriteFailure) => done(failure),
-      )
-    },
+    joins: Math.min(MOST_AT_ONCE, Math.floor(file.maxSize / 4)),
+    write: (bytes, done) => void opened.write(bytes).then(done),
     writeSync: (bytes) => appendFileSync(file.path, bytes, { mode: FILE_MODE }),
     close: () => opened.close(),
   }
 }
 
+interface Place {
+  dev: number
+  ino: number
+  size: number
+}
+
 class OpenFile {
   readonly #file: RotatingFile
   #stream: RotatingFileStream | null = null
-  #identity: Stats | undefined
-  #lookedAt = 0
-  #hasFailed = false
-  /** Lines that a full disk cut short without an error. */
-  #torn = 0
-  /** Set while a line is written: it was, whatever becomes of the rotation after it. */
-  #hasRotated = false
+  /** Where it writes. */
+  #place: Place | null = null
+  /** It is full and its rotation begins; what was given to it has been written before. */
+  #isRotating = false
+  #hasBeenOpen = false
 
   constructor(file: RotatingFile) {
     this.#file = file
   }
 
-  /** @returns how many earlier lines turned out to be lost. */
-  async write(bytes: Buffer): Promise<number> {
-    this.#hasRotated = false
+  async write(bytes: Buffer): Promise<WriteFailure | null> {
+    let isGiven = false
     try {
-      if (this.#stream !== null && (await this.#isElsewhere())) await this.close()
-      if (this.#stream === null) await this.#open()
+      await this.#prepare()
+      this.#isRotating = false
+      isGiven = true
       await this.#append(bytes)
-      return this.#torn
+      const written = await this.#grownBy(bytes.length)
+      if (written === bytes.length) return null
+      throw Object.assign(new Error('ENOSPC: no space left on device, short write'), { written })
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-      this.#hasFailed = true
+      // Where the rotation failed, the bytes were written before it.
+      const written = isGiven ? (this.#isRotating ? bytes.length : await this.#grownBy(bytes.length)) : 0
       await this.close()
-      const written = this.#hasRotated ? bytes.length : 0
-      throw { error, written, isFinal: false } satisfies WriteFailure
-    } finally {
-      if (!this.#hasFailed) this.#torn = 0
+      return { error, written, isFinal: false }
     }
   }
 
@@ -81,23 +80,30 @@ class OpenFile {
     await new Promise<void>((resolve) => stream.once('close', resolve).destroy())
   }
 
-  /** A line that was cut short, by a failure of ours or the end of whoever wrote before, gets its end first. */
+  /** What is written to a file that has lost its name is lost without an error: it is opened anew. */
+  async #prepare(): Promise<void> {
+    const now = await placeOf(this.#file.path)
+    const isElsewhere = now?.ino !== this.#place?.ino || now?.dev !== this.#place?.dev
+    if (this.#stream !== null && isElsewhere) await this.close()
+    if (this.#stream === null) await this.#open()
+    else this.#place = now
+  }
+
   async #open(): Promise<void> {
     const { path, maxSize, maxFiles } = this.#file
     await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
-    const isTorn = await endsWithinLine(path)
+    // Of whoever wrote before and was killed: its last line gets its end. A line of ours goes on where it was cut.
+    const isTorn = !this.#hasBeenOpen && (await endsWithinLine(path))
     const stream = createStream(path, { size: `${maxSize}B`, rotate: maxFiles - 1, mode: FILE_MODE })
     // It destroys itself after each error; the error also comes to whoever writes.
     await new Promise<void>((resolve, reject) => stream.once('open', () => resolve()).on('error', reject))
     stream.on('rotation', () => {
-      this.#hasRotated = true
+      this.#isRotating = true
     })
-    stream.on('open', () => this.#remember())
     this.#stream = stream
-    this.#remember()
     if (isTorn) await this.#append(Buffer.from('\n'))
-    if (isTorn && this.#hasFailed) this.#torn++
-    this.#hasFailed = false
+    this.#hasBeenOpen = true
+    this.#place = await placeOf(path)
   }
 
   #append(bytes: Buffer): Promise<void> {
@@ -106,19 +112,17 @@ class OpenFile {
     })
   }
 
-  #remember(): void {
-    this.#identity = statSync(this.#file.path, { throwIfNoEntry: false })
-    this.#lookedAt = performance.now()
-  }
-
-  /** What is written to a file without a name is lost without an error. */
-  async #isElsewhere(): Promise<boolean> {
-    if (performance.now() - this.#lookedAt < LOOK_INTERVAL) return false
-    this.#lookedAt = performance.now()
-    const now = await stat(this.#file.path).catch(() => undefined)
-    return now?.ino !== this.#identity?.ino || now?.dev !== this.#identity?.dev
+  /** How many bytes of those just given are on the disk; all of them if somebody else cut the file short meanwhile. */
+  async #grownBy(given: number): Promise<number> {
+    const { path } = this.#file
+    const before = this.#place
+    const now = await placeOf(this.#isRotating ? `${path}.1` : path)
+    if (before === null || now === null || now.ino !== before.ino || now.size < before.size) return given
+    return Math.min(now.size - before.size, given)
   }
 }
+
+const placeOf = (path: string): Promise<Place | null> => stat(path).catch(() => null)
 
 const LINE_END = 10
 

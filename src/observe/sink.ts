@@ -4,8 +4,8 @@
 
 import type { WriteFailure, Writer } from './writer.js'
 
-/** Most characters that may wait. */
-export const MAX_WAITING = 1024 * 1024
+/** Most characters that may wait: more than all workers together can write in one turn of the loop, as a rule. */
+export const MAX_WAITING = 4 * 1024 * 1024
 /** Until a writer that failed is tried again, in ms. */
 const RETRY_PAUSE = 1_000
 
@@ -108,9 +108,8 @@ export class Sink {
     this.#taken ??= this.#join()
     if (this.#taken === null) return this.#tellIfIdle()
     this.#isWriting = true
-    this.#writer.write(this.#taken.bytes, (failure, lost = 0) => {
+    this.#writer.write(this.#taken.bytes, (failure) => {
       this.#isWriting = false
-      if (lost > 0) this.#drop(lost)
       if (failure === null) this.#wrote()
       else this.#failed(failure)
     })

@@ -12,14 +12,10 @@ export interface WriteFailure {
 export interface Writer {
   /** How notices name it. */
   readonly name: string
-  /** How many bytes one write may join; 0 for one line at a time. */
+  /** How many characters of lines one write may join; at least one line is written. */
   readonly joins: number
-  /**
-   * Takes bytes, one call at a time, and says when they are handed on. Never throws and never blocks.
-   *
-   * `lost` are lines that it had said to be handed on, and that turned out not to be.
-   */
-  write(bytes: Buffer, done: (failure: WriteFailure | null, lost?: number) => void): void
+  /** Takes bytes, one call at a time, and says when they are handed on. Never throws and never blocks. */
+  write(bytes: Buffer, done: (failure: WriteFailure | null) => void): void
   /** The last words of a process that exits now. May throw. */
   writeSync?(bytes: Buffer): void
   close(): Promise<void>

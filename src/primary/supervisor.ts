@@ -7,12 +7,12 @@ import { availableParallelism } from 'node:os'
 import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
 import type { Output } from '../observe/output.js'
-import { MAX_SECRET } from '../observe/redactor.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
+import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
@@ -388,6 +388,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#enqueue({ type: 'workerDrained', id, forced: message.forced })
       case 'fault':
         return this.#enqueue({ type: 'workerFault', id, text: this.#redact(message.text) })
+      case 'secrets':
+        return this.#output.redactor.add(message.values, 'told')
       case 'report':
         return this.#status.reported(id, message.id, message.report)
       case 'askBarrier':

@@ -5,6 +5,7 @@ import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
+import { onSecrets } from '../shared/secrets.js'
 import { VERSION } from '../shared/version.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
 import { farewellOf } from './app-farewell.js'
@@ -91,6 +92,7 @@ class SupervisedWorker {
       waitUntil: (work) => this.#hooks.waitUntil(work),
     })
     void this.#channel.tell({ type: 'hello', version: VERSION })
+    onSecrets((values) => void this.#channel.tell({ type: 'secrets', values }))
   }
 
   #ordered(message: Exclude<PrimaryMessage, { type: 'barrier' }>): void {

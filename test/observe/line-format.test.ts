@@ -58,5 +58,5 @@ t.test('a line of a worker moves no cursor and looks like nobody else', async (t
 
 t.test('colour marks the tag and nothing else', async (t) => {
   const line = prettyFormat({ time: 'clock', hasColors: true })(worker('text'))
-  t.match(line, /^\d\d:\d\d:\d\d \x1b\[36m\[0:12 g3\]\x1b\[39m text\n$/)
+  t.equal(line.slice('00:00:00 '.length), '\x1b[36m[0:12 g3]\x1b[39m text\n')
 })

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { MIN_SECRET, REDACTED, Redactor } from '../../src/observe/redactor.js'
+import { REDACTED, Redactor } from '../../src/observe/redactor.js'
+import { MIN_SECRET } from '../../src/shared/secrets.js'
 
 const redacting = (...values: string[]): Redactor => {
   const redactor = new Redactor()
-  redactor.add(values)
+  redactor.add(values, 'told')
   return redactor
 }
 
@@ -52,13 +53,23 @@ t.test('however many values are told, a bounded number is looked for, the newest
   t.equal(redactor.text('secret7x secret4999 newest-value'), `secret7x ${REDACTED} ${REDACTED}`)
 })
 
+t.test('what workers tell pushes out nothing that the configuration names', async (t) => {
+  const redactor = new Redactor()
+  redactor.add(['named-value'], 'named')
+  redactor.add(
+    Array.from({ length: 5_000 }, (_, i) => `secret${i}`),
+    'told',
+  )
+  t.equal(redactor.text('named-value'), REDACTED)
+})
+
 t.test('a long line is searched in no time, whatever it holds', async (t) => {
   const redactor = redacting(...Array.from({ length: 200 }, (_, i) => `${'a'.repeat(50)}${i}`))
   for (const part of ['a', '://', '://a:', ':', '@', 'x://a:b'])
     for (let i = 0; i < 20; i++) t.ok(redactor.text(`${part.repeat(16_384 / part.length)}@`))
 })
 
-t.test('no value of any kind survives', async (t) => {
+t.test('no value of any kind survives', async () => {
   const texts = fc.string({ minLength: MIN_SECRET, unit: 'grapheme' })
   const property = fc.property(texts, fc.string(), fc.string(), (secret, before, after) => {
     const line = secret.split(/[\r\n]+/)[0]?.trim() ?? ''
