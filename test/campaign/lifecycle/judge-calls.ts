@@ -46,29 +46,22 @@ const allowedCodes = (call: Call, seen: CallsSeen): Set<number> => {
     return allowed
   }
   if (isAtEnd) allowed.add(NOT_RUNNING)
-  if (command === 'reload') addReloadCodes(allowed, call, seen, isAtEnd)
+  const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
+  if (command === 'reload' || command === 'restart')
+    addReleaseCodes(allowed, seen.kindsWithin(from, to), isUnclear)
   else {
     allowed.add(0)
-    if (isAtEnd && isOperation(command)) allowed.add(1).add(ROLLED_BACK)
-    if (isOperation(command) && isDisturbed(seen.faults, from, to)) allowed.add(1).add(ROLLED_BACK)
+    if (command === 'scale' && isUnclear) allowed.add(ROLLED_BACK)
   }
   return allowed
 }
 
-const addReloadCodes = (
-  allowed: Set<number>,
-  { from, to }: Call,
-  seen: CallsSeen,
-  isAtEnd: boolean,
-): void => {
-  const kinds = seen.kindsWithin(from, to)
-  const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
+/** Of what brings a release: it may have found any of those that counted in its time. */
+const addReleaseCodes = (allowed: Set<number>, kinds: ReadonlySet<ReleaseKind>, isUnclear: boolean): void => {
   if (kinds.has('good')) allowed.add(0)
   // Who is stopped while it should be watched, or should watch, may find the release good and see it die later.
   if (kinds.has('exitsAfterReady') && isUnclear) allowed.add(0)
   if (isUnclear || [...kinds].some((kind) => kind !== 'good')) allowed.add(ROLLED_BACK)
 }
-
-const isOperation = (command: string | undefined): boolean => command === 'scale' || command === 'restart'
 
 const firstLine = (text: string): string => text.trim().split('\n', 1)[0] ?? ''
