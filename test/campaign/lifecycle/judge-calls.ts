@@ -1,7 +1,7 @@
 // Judges the commands of a round: their exit codes as docs/cli.md has them, their bounds, what they said. Pure.
 
 import { type Call, type Fault, isDisturbed } from './journal.js'
-import type { Ending, ReleaseKind } from './plan.js'
+import type { ReleaseKind } from './plan.js'
 
 /** `status` never takes longer: 5 s for the answer, and a process to start (ms). */
 const STATUS_BOUND = 6_000
@@ -11,7 +11,6 @@ const ROLLED_BACK = 5
 export interface CallsSeen {
   calls: readonly Call[]
   faults: readonly Fault[]
-  ending: Ending
   endedAt: number
   /** Kinds of the releases that counted at some time within. */
   kindsWithin(from: number, to: number): ReadonlySet<ReleaseKind>

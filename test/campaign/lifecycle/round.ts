@@ -102,7 +102,6 @@ const judge = (world: World, plan: RoundPlan): void => {
     ...judgeCalls({
       calls,
       faults,
-      ending: plan.ending,
       endedAt,
       kindsWithin: (from, to) => releases.kindsWithin(from, to),
     }),
