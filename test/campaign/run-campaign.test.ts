@@ -110,10 +110,7 @@ t.test('a state that cannot be resumed is refused in one line', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'forksafe-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'state.json')
-  t.throws(
-    () => readState(file, 'drawing'),
-    /^--state .*state\.json: cannot be read .*without --resume$/,
-  )
+  t.throws(() => readState(file, 'drawing'), /^--state .*state\.json: cannot be read .*without --resume$/)
   writeFileSync(file, '{"seed":1}')
   t.throws(() => readState(file, 'drawing'), /is not the state of a campaign; name another file/)
   writeState(file, newState('other', 1, 1))

@@ -86,8 +86,10 @@ const scale = (world: World, workers: number): Promise<void> =>
     const call = await world.cli('scale', String(workers))
     if (call?.code !== 0 || !isAlone()) return
     const after = await world.status()
-    if (after === null || !isAlone() || world.hasEndBegun || after.workers.length === workers) return
-    world.violate(`after scale ${workers} there are ${after.workers.length} workers`)
+    if (after === null || !isAlone() || world.hasEndBegun) return
+    // A worker and its replacement share a slot.
+    const slots = new Set(after.workers.map(({ slot }) => slot)).size
+    if (slots !== workers) world.violate(`after scale ${workers} there are ${slots} slots`)
   })
 
 /** Who serves: a failed reload leaves the very same workers. */
