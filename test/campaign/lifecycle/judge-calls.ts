@@ -1,6 +1,6 @@
 // Judges the commands of a round: their exit codes as docs/cli.md has them, their bounds, what they said. Pure.
 
-import { type Call, type Fault, isDisturbed } from './journal.js'
+import { type Call, type Fault, isDisturbed, isWorkerPause } from './journal.js'
 import type { ReleaseKind } from './plan.js'
 
 /** `status` never takes longer: 5 s for the answer, and a process to start (ms). */
@@ -47,7 +47,7 @@ const allowedCodes = (call: Call, seen: CallsSeen): Set<number> => {
   if (isAtEnd) allowed.add(NOT_RUNNING)
   const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
   if (command === 'reload' || command === 'restart')
-    addReleaseCodes(allowed, seen.kindsWithin(from, to), isUnclear)
+    addReleaseCodes(allowed, seen.kindsWithin(from, to), isUnclear, seen.faults.some(isWorkerPause))
   else {
     allowed.add(0)
     if (command === 'scale' && isUnclear) allowed.add(ROLLED_BACK)
@@ -56,10 +56,15 @@ const allowedCodes = (call: Call, seen: CallsSeen): Set<number> => {
 }
 
 /** Of what brings a release: it may have found any of those that counted in its time. */
-const addReleaseCodes = (allowed: Set<number>, kinds: ReadonlySet<ReleaseKind>, isUnclear: boolean): void => {
+const addReleaseCodes = (
+  allowed: Set<number>,
+  kinds: ReadonlySet<ReleaseKind>,
+  isUnclear: boolean,
+  isWorkerPaused: boolean,
+): void => {
   if (kinds.has('good')) allowed.add(0)
-  // Who is stopped while it should be watched, or should watch, may find the release good and see it die later.
-  if (kinds.has('exitsAfterReady') && isUnclear) allowed.add(0)
+  // A worker that is stopped between its readiness and its death dies too late to be noticed in time.
+  if (kinds.has('exitsAfterReady') && isWorkerPaused) allowed.add(0)
   if (isUnclear || [...kinds].some((kind) => kind !== 'good')) allowed.add(ROLLED_BACK)
 }
 

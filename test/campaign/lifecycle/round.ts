@@ -10,6 +10,7 @@ import type { Campaign, RoundReport } from '../campaign.js'
 import { sleep } from '../sleep.js'
 import { playAction } from './actions.js'
 import { connectionsEnd, playEnding } from './endings.js'
+import { isWorkerPause } from './journal.js'
 import { judgeCalls } from './judge-calls.js'
 import { judgeConnections } from './judge-connections.js'
 import { judgeOutput } from './judge-exit.js'
@@ -87,7 +88,7 @@ const judgeLoad = (world: World, result: LoadResult | undefined): void => {
 const comesToRest = async (world: World): Promise<void> => {
   const { supervisor, upstream } = world
   if (supervisor.exit !== null) return
-  // A crashing release that was taken for good, because somebody was stopped in that moment, never comes to rest.
+  // A crashing release that was taken for good, because a worker was stopped in that moment, never comes to rest.
   if (mayCrashForEver(world)) return world.tell('rest is not waited for')
   let last: SupervisorStatus | null = null
   const deadline = performance.now() + READY_BOUND
@@ -116,7 +117,7 @@ const hasItsConnections = (world: World, { workers }: SupervisorStatus): boolean
 }
 
 const mayCrashForEver = ({ releases, faults }: World): boolean =>
-  faults.length > 0 && releases.history.some(({ release }) => release.kind === 'exitsAfterReady')
+  faults.some(isWorkerPause) && releases.history.some(({ release }) => release.kind === 'exitsAfterReady')
 
 const judge = (world: World, plan: RoundPlan): void => {
   const { calls, faults, supervisors, upstream, releases, endedAt } = world
