@@ -56,7 +56,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #settings = new Map<number, Settings>()
   /** By generation, for people: what runs is where its symlinks led when the generation began. */
   readonly #scriptsAsGiven = new Map<number, string>()
-  readonly #timers = new Map<TimerKey, NodeJS.Timeout>()
+  /** How to call each one off. */
+  readonly #timers = new Map<TimerKey, () => void>()
   #forkOrders: ForkOrder[] = []
   #isForking = false
   readonly #cancelledForks = new Set<number>()
@@ -246,20 +247,27 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return this.#output.redactor.text(text)
   }
 
+  /**
+   * A process that was suspended wakes up with its timers first and reads afterwards what happened meanwhile. A timer
+   * that runs out is therefore decided on only when everything has been read that came before: a canary that has died
+   * has not lived `minUptime`, and a worker that said it was ready was ready in time.
+   */
   #setTimer(key: TimerKey, ms: number): void {
     this.#clearTimer(key)
-    this.#timers.set(
-      key,
-      setTimeout(() => {
+    const ranOut = (): void => {
+      const turn = setImmediate(() => {
         this.#timers.delete(key)
         this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
         this.#enqueue({ type: 'timer', key })
-      }, ms),
-    )
+      })
+      this.#timers.set(key, () => clearImmediate(turn))
+    }
+    const timer = setTimeout(ranOut, ms)
+    this.#timers.set(key, () => clearTimeout(timer))
   }
 
   #clearTimer(key: TimerKey): void {
-    clearTimeout(this.#timers.get(key))
+    this.#timers.get(key)?.()
     this.#timers.delete(key)
   }
 
@@ -433,8 +441,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   }
 
   #end(result: OperationResult): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#timers.clear()
+    for (const key of this.#timers.keys()) this.#clearTimer(key)
     this.#status.end()
     this.#tellStarted(null)
     this.#tellEnded(result)

@@ -5,8 +5,10 @@ import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { uninstrumentChildren } from '../support/clean-children.js'
+import { eventually } from '../support/deadline.js'
 import { freePort } from '../support/free-port.js'
 import { describeLoad, startLoad } from '../support/load.js'
+import { processRow } from '../support/process-tree.js'
 import { startSupervisor } from '../support/supervisor-process.js'
 
 uninstrumentChildren()
@@ -68,6 +70,29 @@ t.test('bad releases under load', async (t) => {
   t.notOk(
     workers.some(({ pid }) => pids.includes(pid)),
     'new workers',
+  )
+})
+
+t.test('a canary that dies while the supervisor is suspended has not passed', async (t) => {
+  const { supervisor, deploy, pids } = await start(t, ['--min-uptime', '300ms'])
+  deploy('exits-after-ready.js')
+  const reload = supervisor.cli('reload')
+  const [, canary] = await supervisor.waitForLine(/worker 0 ready .*pid (\d+), generation 2/)
+  supervisor.signal('SIGSTOP')
+  await eventually(
+    () => processRow(Number(canary))?.state,
+    (state) => state === undefined || state === 'Z',
+    { what: 'the canary to be dead' },
+  )
+  // Past minUptime: its timer and the death are both there to be read when the supervisor wakes up.
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  supervisor.signal('SIGCONT')
+  const { code, stderr } = await reload
+  t.equal(code, 5, stderr)
+  t.same(
+    (await supervisor.status()).workers.map(({ pid }) => pid),
+    pids,
+    'the very same workers serve',
   )
 })
 

@@ -38,7 +38,7 @@ const play = async (world: World, action: Action, commands: ReadonlySet<string>)
       return reload(world, action.release, action.via)
     case 'scale':
       if (!commands.has('scale')) return
-      return world.alone(async () => void (await world.cli('scale', String(action.workers))))
+      return scale(world, action.workers)
     case 'restart':
       if (!commands.has('restart')) return
       return world.alone(async () => void (await world.cli('restart')))
@@ -80,6 +80,17 @@ const reload = async (world: World, release: ReleasePlan, via: ReloadVia): Promi
     world.violate(`a failed reload changed something: ${namesOf(before)} became ${namesOf(after)}`)
   })
 }
+
+const scale = (world: World, workers: number): Promise<void> =>
+  world.alone(async (isAlone) => {
+    const call = await world.cli('scale', String(workers))
+    if (call?.code !== 0 || !isAlone()) return
+    const after = await world.status()
+    if (after === null || !isAlone() || world.hasEndBegun) return
+    // A worker and its replacement share a slot.
+    const slots = new Set(after.workers.map(({ slot }) => slot)).size
+    if (slots !== workers) world.violate(`after scale ${workers} there are ${slots} slots`)
+  })
 
 /** Who serves: a failed reload leaves the very same workers. */
 const namesOf = ({ generation, workers }: SupervisorStatus): string =>

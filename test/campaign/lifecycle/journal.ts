@@ -25,3 +25,5 @@ const AFTERMATH = 1_500
 /** Whether a process was treated unkindly in that time, or shortly before. */
 export const isDisturbed = (faults: readonly Fault[], from: number, to: number): boolean =>
   faults.some(({ at, until }) => at <= to && until + AFTERMATH >= from)
+
+export const isWorkerPause = ({ signal, isPrimary }: Fault): boolean => signal === 'SIGSTOP' && !isPrimary

@@ -1,7 +1,7 @@
 // Judges the commands of a round: their exit codes as docs/cli.md has them, their bounds, what they said. Pure.
 
-import { type Call, type Fault, isDisturbed } from './journal.js'
-import type { Ending, ReleaseKind } from './plan.js'
+import { type Call, type Fault, isDisturbed, isWorkerPause } from './journal.js'
+import type { ReleaseKind } from './plan.js'
 
 /** `status` never takes longer: 5 s for the answer, and a process to start (ms). */
 const STATUS_BOUND = 6_000
@@ -11,7 +11,6 @@ const ROLLED_BACK = 5
 export interface CallsSeen {
   calls: readonly Call[]
   faults: readonly Fault[]
-  ending: Ending
   endedAt: number
   /** Kinds of the releases that counted at some time within. */
   kindsWithin(from: number, to: number): ReadonlySet<ReleaseKind>
@@ -46,29 +45,27 @@ const allowedCodes = (call: Call, seen: CallsSeen): Set<number> => {
     return allowed
   }
   if (isAtEnd) allowed.add(NOT_RUNNING)
-  if (command === 'reload') addReloadCodes(allowed, call, seen, isAtEnd)
+  const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
+  if (command === 'reload' || command === 'restart')
+    addReleaseCodes(allowed, seen.kindsWithin(from, to), isUnclear, seen.faults.some(isWorkerPause))
   else {
     allowed.add(0)
-    if (isAtEnd && isOperation(command)) allowed.add(1).add(ROLLED_BACK)
-    if (isOperation(command) && isDisturbed(seen.faults, from, to)) allowed.add(1).add(ROLLED_BACK)
+    if (command === 'scale' && isUnclear) allowed.add(ROLLED_BACK)
   }
   return allowed
 }
 
-const addReloadCodes = (
+/** Of what brings a release: it may have found any of those that counted in its time. */
+const addReleaseCodes = (
   allowed: Set<number>,
-  { from, to }: Call,
-  seen: CallsSeen,
-  isAtEnd: boolean,
+  kinds: ReadonlySet<ReleaseKind>,
+  isUnclear: boolean,
+  isWorkerPaused: boolean,
 ): void => {
-  const kinds = seen.kindsWithin(from, to)
-  const isUnclear = isAtEnd || isDisturbed(seen.faults, from, to)
   if (kinds.has('good')) allowed.add(0)
-  // Who is stopped while it should be watched, or should watch, may find the release good and see it die later.
-  if (kinds.has('exitsAfterReady') && isUnclear) allowed.add(0)
+  // A worker that is stopped between its readiness and its death dies too late to be noticed in time.
+  if (kinds.has('exitsAfterReady') && isWorkerPaused) allowed.add(0)
   if (isUnclear || [...kinds].some((kind) => kind !== 'good')) allowed.add(ROLLED_BACK)
 }
-
-const isOperation = (command: string | undefined): boolean => command === 'scale' || command === 'restart'
 
 const firstLine = (text: string): string => text.trim().split('\n', 1)[0] ?? ''

@@ -1,7 +1,7 @@
 // Judges how a supervisor ended: its exit code as docs/cli.md has it, and what it said on the way. Pure.
 
 import type { Exit } from '../../support/supervisor-process.js'
-import type { Fault } from './journal.js'
+import { type Fault, isWorkerPause } from './journal.js'
 
 /** What no supervisor should ever say. */
 const SYMPTOMS = /ILLEGAL_TRANSITION|uncaught error in the primary|Warning: |UnhandledPromise|unexpected: /
@@ -20,8 +20,8 @@ export const judgeExit = ({ exit, isForced, lines, faults }: EndSeen): string[] 
   const allowed = new Set(isForced === 'always' ? [1] : isForced === 'maybe' ? [0, 1] : [0])
   const stopping = lines.findIndex((line) => /"text":"stopping \(/.test(line))
   const wasKilling = lines.slice(Math.max(0, stopping)).some((line) => line.includes(' gone: killed: '))
-  // A worker that could not run could not leave in its time, nor could a supervisor that could not run tell it to.
-  if (wasKilling && faults.some(({ signal }) => signal === 'SIGSTOP')) allowed.add(1)
+  // A worker that could not run could not leave in its time.
+  if (wasKilling && faults.some(isWorkerPause)) allowed.add(1)
   if (exit.signal !== null) violations.push(`the supervisor was ended by ${exit.signal}`)
   else if (!allowed.has(exit.code ?? -1)) {
     const wanted = [...allowed].join(' or ')

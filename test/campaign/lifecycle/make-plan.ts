@@ -14,11 +14,13 @@ export const makePlan = (random: Random): RoundPlan => {
   const serves = random.chance(0.5)
   // Some rounds do nothing unkind to a process: in those every outcome is known exactly.
   const isKind = random.chance(0.35)
+  const hasLoad = serves && isKind && random.chance(0.8)
   const actions = Array.from({ length: random.int(3, 8) }, () => ({
     moment: makeMoment(random),
-    action: makeAction(random, serves, isKind),
+    action: makeAction(random, { serves, isKind, hasLoad }),
   }))
   return {
+    hasLoad,
     first: makeRelease(random, serves, 'good'),
     begins: random.pick(['starting', 'ready'] as const),
     actions,
@@ -52,12 +54,18 @@ const makeMoment = (random: Random): Moment => {
   return { after, ms: after === 'begin' ? random.int(0, SPAN) : random.int(0, 60) }
 }
 
-const makeAction = (random: Random, serves: boolean, isKind: boolean): Action => {
+interface Circumstances {
+  serves: boolean
+  isKind: boolean
+  hasLoad: boolean
+}
+
+const makeAction = (random: Random, { serves, isKind, hasLoad }: Circumstances): Action => {
   const type = random.weighted<Action['type']>([
     [30, 'reload'],
     [6, 'scale'],
     [3, 'scaleSignal'],
-    [5, 'restart'],
+    [hasLoad ? 0 : 5, 'restart'], // it has a gap
     [8, 'status'],
     [5, 'logs'],
     [8, 'garbage'],

@@ -51,6 +51,8 @@ export type Ending =
   | { type: 'kill'; termBefore: number | null; pausedWorker: number | null; nextAfter: number }
 
 export interface RoundPlan {
+  /** Whether HTTP clients use it meanwhile: then nothing is done that may cost a request. */
+  hasLoad: boolean
   first: ReleasePlan
   /** The actions' clock begins when the supervisor has begun to start workers, or when all are ready. */
   begins: 'starting' | 'ready'
@@ -60,8 +62,8 @@ export interface RoundPlan {
   ending: Ending
 }
 
-export const describePlan = ({ first, begins, actions, endsAt, ending }: RoundPlan): string[] => [
-  `first release: ${describeRelease(first)}; actions begin when workers are ${begins}`,
+export const describePlan = ({ hasLoad, first, begins, actions, endsAt, ending }: RoundPlan): string[] => [
+  `first release: ${describeRelease(first)}${hasLoad ? ', under load' : ''}; actions begin when workers are ${begins}`,
   ...actions.map(({ moment, action }) => `planned ${describeMoment(moment)}: ${describeAction(action)}`),
   `planned ${endsAt === 'rest' ? 'at rest' : `at ${endsAt} ms`}: end by ${JSON.stringify(ending)}`,
 ]

@@ -1,18 +1,21 @@
 // The lifecycle campaign: a real supervisor with a real app and a real upstream, random actions and faults, an end, and
 // the judgement. What may be done is plan.ts, how it is done actions.ts and endings.ts, what must hold the judges.
 
+import type { Load } from '../../../bench/load.js'
 import type { SupervisorStatus } from '../../../src/shared/status.js'
+import { describeLoad, type LoadResult, startLoad } from '../../support/load.js'
 import { runCli } from '../../support/run-cli.js'
 import { connectedTcpSockets } from '../../support/socket-table.js'
 import type { Campaign, RoundReport } from '../campaign.js'
 import { sleep } from '../sleep.js'
 import { playAction } from './actions.js'
 import { connectionsEnd, playEnding } from './endings.js'
+import { isWorkerPause } from './journal.js'
 import { judgeCalls } from './judge-calls.js'
 import { judgeConnections } from './judge-connections.js'
 import { judgeOutput } from './judge-exit.js'
 import { makePlan } from './make-plan.js'
-import { describePlan, type RoundPlan } from './plan.js'
+import { describePlan, type Ending, type RoundPlan } from './plan.js'
 import { World } from './world.js'
 
 /** For a start, and for coming to rest after faults and their backoff (ms). */
@@ -52,19 +55,40 @@ const play = async (world: World, plan: RoundPlan): Promise<void> => {
     if (!world.hasEndBegun) world.violate('the supervisor ended before the end of the round')
   })
   world.tell('the round begins')
+  world.load = plan.hasLoad ? await underLoad(world) : null
   const actions = Promise.all(plan.actions.map((step) => playAction(world, step, commands)))
   await (plan.endsAt === 'rest' ? actions.then(() => comesToRest(world)) : sleep(plan.endsAt))
+  const answered = world.load?.stop()
+  if (!isGraceful(plan.ending)) await answered
   await playEnding(world, plan.ending, plan.first)
+  judgeLoad(world, await answered)
   await actions
   await connectionsEnd(world)
   judge(world, plan)
+}
+
+/** Few clients: they are there to notice, not to press. */
+const underLoad = async ({ supervisor }: World): Promise<Load> => {
+  const [, port] = await supervisor.waitForLine(/listening (\d+)/, { timeout: READY_BOUND })
+  await supervisor.waitForLine(/worker \d+ ready/, { timeout: READY_BOUND })
+  return startLoad({ port: Number(port), clients: { keepalive: 1, slow: 2 }, pause: 20 })
+}
+
+/** What is in flight when such an end begins still gets its answer. */
+const isGraceful = ({ type }: Ending): boolean =>
+  type === 'stop' || type === 'signal' || type === 'groupSignal'
+
+const judgeLoad = (world: World, result: LoadResult | undefined): void => {
+  if (result === undefined) return
+  world.tell(`${result.requests} requests, ${result.failed} failed`)
+  if (result.failed > 0) world.violate(`requests failed: ${describeLoad(result)}`)
 }
 
 /** After everything all workers are ready, each with its connections, and the primary holds none. */
 const comesToRest = async (world: World): Promise<void> => {
   const { supervisor, upstream } = world
   if (supervisor.exit !== null) return
-  // A crashing release that was taken for good, because somebody was stopped in that moment, never comes to rest.
+  // A crashing release that was taken for good, because a worker was stopped in that moment, never comes to rest.
   if (mayCrashForEver(world)) return world.tell('rest is not waited for')
   let last: SupervisorStatus | null = null
   const deadline = performance.now() + READY_BOUND
@@ -93,7 +117,7 @@ const hasItsConnections = (world: World, { workers }: SupervisorStatus): boolean
 }
 
 const mayCrashForEver = ({ releases, faults }: World): boolean =>
-  faults.length > 0 && releases.history.some(({ release }) => release.kind === 'exitsAfterReady')
+  faults.some(isWorkerPause) && releases.history.some(({ release }) => release.kind === 'exitsAfterReady')
 
 const judge = (world: World, plan: RoundPlan): void => {
   const { calls, faults, supervisors, upstream, releases, endedAt } = world
@@ -102,7 +126,6 @@ const judge = (world: World, plan: RoundPlan): void => {
     ...judgeCalls({
       calls,
       faults,
-      ending: plan.ending,
       endedAt,
       kindsWithin: (from, to) => releases.kindsWithin(from, to),
     }),

@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Load } from '../../../bench/load.js'
 import { type RecordingUpstream, startUpstream } from '../../../examples/feed/upstream.js'
 import { ControlClient } from '../../../src/control/client.js'
 import { signalProcess } from '../../../src/shared/process-identity.js'
@@ -28,6 +29,8 @@ export class World {
   readonly calls: Call[] = []
   readonly faults: Fault[] = []
   readonly violations: string[] = []
+  /** HTTP clients that use the app in this round. */
+  load: Load | null = null
   /** When the end was begun, on the clock of performance.now(). */
   endedAt = Number.POSITIVE_INFINITY
   /** Operations asked for in ways that tell nobody when they end. */
@@ -161,6 +164,7 @@ export class World {
         )
       supervisor.removeFolder()
     }
+    await this.load?.stop()
     await this.upstream.stop()
     if (!keeps) return rmSync(this.folder, { recursive: true, force: true })
     writeFileSync(join(this.folder, 'upstream.log'), `${this.upstream.describe(10_000)}\n`)
