@@ -24,6 +24,7 @@ const READY_BOUND = 15_000
 export const lifecycle: Campaign = {
   name: 'lifecycle',
   summary: 'starts, reloads, signals, faults and ends of a supervisor in random order',
+  abandon: () => World.abandonAll(),
   playRound: async (random) => {
     const plan = makePlan(random)
     const world = await World.open()
