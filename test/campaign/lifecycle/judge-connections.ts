@@ -16,6 +16,8 @@ export interface ConnectionsSeen {
   lines: readonly string[]
   /** Whether a supervisor was killed: orphans that were stopped in that moment are killed by the next one. */
   wasKilled: boolean
+  /** Connections whose peer had left before its upgrade was answered, so that nobody was there to close a WebSocket. */
+  leftBeforeOpen: ReadonlySet<number>
 }
 
 export const judgeConnections = (seen: ConnectionsSeen): string[] => [
@@ -26,7 +28,8 @@ export const judgeConnections = (seen: ConnectionsSeen): string[] => [
 const judgeEnds = (seen: ConnectionsSeen): string[] =>
   seen.connections
     .filter(
-      ({ openedAt, code, pid }) => openedAt !== null && !GOOD_CODES.includes(code) && !isExcused(pid, seen),
+      ({ id, openedAt, code, pid }) =>
+        openedAt !== null && !GOOD_CODES.includes(code) && !isExcused(pid, seen),
     )
     .map(
       ({ id, slot, pid, code }) =>

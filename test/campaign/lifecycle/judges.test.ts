@@ -88,6 +88,7 @@ type Connection = RecordingUpstream['connections'][number]
 
 const connection = (id: number, overrides: Partial<Connection> = {}): Connection => ({
   id,
+  port: 40_000 + id,
   slot: '0',
   pid: '7',
   generation: '1',
@@ -114,6 +115,14 @@ t.test('ends of connections', async (t) => {
   t.match(judge(cut), [/#1 of slot 0, pid 7, ended with no Close frame/])
   t.match(judge({ code: 1006 }), [/ended with 1006/])
   t.same(judge({ ...cut, openedAt: null }), [], 'never became a WebSocket')
+  const early = {
+    connections: [connection(1, cut)],
+    faults: [],
+    lines: [],
+    wasKilled: false,
+    leftBeforeOpen: new Set([1]),
+  }
+  t.same(judgeConnections(early), [], 'its peer had left before')
   t.same(judge(cut, [fault()]), [], 'its process was killed from outside')
   t.match(judge(cut, [fault({ pid: 8 })]), [/no Close frame/], 'another one was')
   const stopped = [fault({ signal: 'SIGSTOP' })]
@@ -124,7 +133,7 @@ t.test('ends of connections', async (t) => {
 
 t.test('connections at once', async (t) => {
   const judge = (...connections: Connection[]) =>
-    judgeConnections({ connections, faults: [], lines: [], wasKilled: false })
+    judgeConnections({ connections, faults: [], lines: [], wasKilled: false, leftBeforeOpen: new Set() })
   const three = [connection(1), connection(2, { pid: '8' }), connection(3, { pid: '9' })] as const
   t.same(judge(three[0], three[1]), [])
   t.match(judge(...three), [/slot 0 had 3 connections of \/feed at once: #1 pid 7, #2 pid 8, #3 pid 9/])

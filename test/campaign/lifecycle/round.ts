@@ -135,6 +135,7 @@ const judge = (world: World, plan: RoundPlan): void => {
       faults,
       lines,
       wasKilled: plan.ending.type === 'kill',
+      leftBeforeOpen: world.leftBeforeOpen,
     }),
     ...(plan.ending.type === 'kill' ? judgeOutput(supervisors[0]?.lines ?? []) : []),
   ]
