@@ -29,7 +29,10 @@ const judgeEnds = (seen: ConnectionsSeen): string[] =>
   seen.connections
     .filter(
       ({ id, openedAt, code, pid }) =>
-        openedAt !== null && !GOOD_CODES.includes(code) && !isExcused(pid, seen),
+        openedAt !== null &&
+        !GOOD_CODES.includes(code) &&
+        !seen.leftBeforeOpen.has(id) &&
+        !isExcused(pid, seen),
     )
     .map(
       ({ id, slot, pid, code }) =>
