@@ -34,6 +34,7 @@ const judged = (one: Call, kinds: ReleaseKind[] = ['good'], overrides: Partial<C
     calls: [one],
     faults: [],
     endedAt: Number.POSITIVE_INFINITY,
+    slowness: 1,
     kindsWithin: () => new Set(kinds),
     ...overrides,
   })
@@ -56,6 +57,7 @@ t.test('exit codes of commands', async (t) => {
 
 t.test('bounds and stacks of commands', async (t) => {
   t.match(judged(call('status', 0, { ms: 6_001 })), [/took 6001 ms/])
+  t.same(judged(call('status', 0, { ms: 6_001 }), ['good'], { slowness: 2 }), [])
   t.match(judged(call('reload', 0, { stderr: 'Error: x\n    at f (y.js:1)\n' })), [/printed a stack/])
 })
 
@@ -109,20 +111,14 @@ t.test('ends of connections', async (t) => {
     faults: Fault[] = [],
     lines: string[] = [],
     wasKilled = false,
-  ) => judgeConnections({ connections: [connection(1, pieces)], faults, lines, wasKilled })
+    leftBeforeOpen: ReadonlySet<number> = new Set(),
+  ) => judgeConnections({ connections: [connection(1, pieces)], faults, lines, wasKilled, leftBeforeOpen })
   const cut = { code: null, closeFrameAt: null }
   t.same(judge({}), [])
   t.match(judge(cut), [/#1 of slot 0, pid 7, ended with no Close frame/])
   t.match(judge({ code: 1006 }), [/ended with 1006/])
   t.same(judge({ ...cut, openedAt: null }), [], 'never became a WebSocket')
-  const early = {
-    connections: [connection(1, cut)],
-    faults: [],
-    lines: [],
-    wasKilled: false,
-    leftBeforeOpen: new Set([1]),
-  }
-  t.same(judgeConnections(early), [], 'its peer had left before')
+  t.same(judge(cut, [], [], false, new Set([1])), [], 'its peer had left before it was one')
   t.same(judge(cut, [fault()]), [], 'its process was killed from outside')
   t.match(judge(cut, [fault({ pid: 8 })]), [/no Close frame/], 'another one was')
   const stopped = [fault({ signal: 'SIGSTOP' })]
