@@ -20,7 +20,7 @@ const MAY_IMPORT = {
   cli: ['control', 'primary', 'lease', 'fork', 'observe', 'shared'],
 }
 /** Libraries with rough edges: each is known to one file. */
-const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage']
+const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage', 'pino', 'rotating-file-stream']
 /** What a client, which works in a plain script, may not reach, not even through others. */
 const NOT_FOR_CLIENTS = /^(node:)?cluster$/
 

@@ -21,7 +21,7 @@ let isReady = false
 let isStopping = false
 /** Whether the supervisor has said that it stops. */
 let hasHeard = false
-/** Slots whose workers said that they are ready. @type {Set<string>} */
+/** Slots whose workers said that they are ready. @type {Set<number | undefined>} */
 const ready = new Set()
 
 const supervisor = spawn(
@@ -73,11 +73,10 @@ function showSupervisorLine(line) {
     console.log(line)
     return
   }
-  const slot = /^worker (\d+) ready/.exec(entry.text)?.[1]
-  if (entry.source === 'supervisor' && slot !== undefined) ready.add(slot)
-  if (entry.source === 'supervisor' && entry.text.startsWith('stopping')) hasHeard = true
+  if (entry.event === 'workerReady') ready.add(entry.slot)
+  if (entry.event === 'stopping') hasHeard = true
   if (entry.source === 'worker' || entry.level === 'warn' || entry.level === 'error') {
-    console.log(`${entry.source.padEnd(10)}${entry.text}`)
+    console.log(`${entry.source.padEnd(10)}${entry.msg}`)
   }
   if (!isReady && ready.size === WORKERS) {
     isReady = true
@@ -85,7 +84,7 @@ function showSupervisorLine(line) {
   }
 }
 
-/** @param {string} line @returns {{ source: string, level?: string, text: string } | null} */
+/** @param {string} line @returns {{ source: string, level: string, event?: string, slot?: number, msg: string } | null} */
 function parse(line) {
   try {
     return JSON.parse(line)

@@ -40,7 +40,7 @@ export const parseCommandLine = (
   const program = programOf(screen)
   for (const command of commands) {
     const sub = program.command(command.name).summary(command.summary).description(command.summary)
-    if (command.operands !== undefined) sub.argument(command.operands)
+    if (command.operands !== undefined) sub.arguments(command.operands)
     if (command.takesArgs) sub.usage('[options] [script] [-- arguments of the script]')
     for (const option of [...command.options, JSON_OPTION]) sub.addOption(option)
     sub.addHelpText('after', examples(command.examples))

@@ -1,10 +1,10 @@
 // Which commands there are, each loaded when it is wanted: `supervisor status` does not read what `supervisor start`
 // needs. What a command is stands in command.ts; each lives in a file of its own in src/cli/commands.
 
-import type { Command } from './command.js'
+import type { Command, CommandTable } from './command.js'
 
 /** To add a command: its line here, in the order of `supervisor --help`. A test compares the keys with the names. */
-export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+export const COMMANDS: CommandTable = {
   start: async () => (await import('./commands/start.js')).startCommand,
   reload: async () => (await import('./commands/reload.js')).reloadCommand,
   restart: async () => (await import('./commands/restart.js')).restartCommand,
@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./commands/status.js')).statusCommand,
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   logs: async () => (await import('./commands/logs.js')).logsCommand,
+  'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,
   config: async () => (await import('./commands/config.js')).configCommand,
   completion: async () => (await import('./commands/completion.js')).completionCommand,
 }

@@ -27,6 +27,9 @@ export interface Command {
   run(call: Call): Promise<number>
 }
 
+/** Commands by name, each loaded when it is wanted. */
+export type CommandTable = Readonly<Record<string, () => Promise<Command>>>
+
 /** One use of a command. */
 export interface Call {
   /** By attribute name: `--ready-timeout` is `readyTimeout`. Text, a list of texts, or true. */
@@ -37,6 +40,8 @@ export interface Call {
   isJson: boolean
   screen: Screen
   env: NodeJS.ProcessEnv
+  /** All there are: for the command that completes the others. */
+  commands: CommandTable
 }
 
 /** The supervisor that `--name` or FORKSAFE_NAME names, else the only one that runs. */

@@ -2,7 +2,7 @@
 // until its workers are ready, and told to stop if they do not become so: a failed start leaves nothing behind.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ControlClient } from '../control/client.js'
@@ -47,15 +47,16 @@ const BOOT_TIMEOUT = 15_000
  * @throws DetachedStartError: it ended before it had a control socket. ForksafeError: it could not be asked.
  */
 export const startDetached = async (what: Detaching): Promise<OperationResult & { pid: number }> => {
+  const before = existsSync(what.errorFile) ? statSync(what.errorFile).size : 0
   const child = spawnDetached(what)
   const pid = child.pid ?? 0
-  const client = await reachable(child, what)
+  const client = await reachable(child, what, before)
   return { ...(await watch(client, what)), pid }
 }
 
 const spawnDetached = ({ argv, errorFile, env }: Detaching): ChildProcess => {
   ensureLogFolder(dirname(errorFile))
-  const file = openSync(errorFile, 'w', 0o600)
+  const file = openSync(errorFile, 'a', 0o600)
   try {
     const child = spawn(process.execPath, [...process.execArgv, ...argv], {
       detached: true,
@@ -71,7 +72,7 @@ const spawnDetached = ({ argv, errorFile, env }: Detaching): ChildProcess => {
 }
 
 /** Waits until it answers on its control socket. */
-const reachable = async (child: ChildProcess, what: Detaching): Promise<ControlClient> => {
+const reachable = async (child: ChildProcess, what: Detaching, before: number): Promise<ControlClient> => {
   const { name } = what.settings
   const socketPath = pathsIn(runtimeFolder(what.env), name).socket
   const client = new ControlClient({ name, socketPath })
@@ -90,12 +91,13 @@ const reachable = async (child: ChildProcess, what: Detaching): Promise<ControlC
     }
     await delay(SOCKET_POLL)
   }
-  throw new DetachedStartError(lastWords(what), child.exitCode ?? 1)
+  throw new DetachedStartError(lastWords(what, before), child.exitCode ?? 1)
 }
 
-/** What it complained of, without the prefix that will be put before it again. */
-const lastWords = ({ errorFile }: Detaching): string => {
-  const lines = readFileSync(errorFile, 'utf8')
+/** What it complained of past what stood there before, without the prefix that will be put before it again. */
+const lastWords = ({ errorFile }: Detaching, before: number): string => {
+  const lines = readFileSync(errorFile)
+    .toString('utf8', before)
     .split('\n')
     .filter((line) => line.trim() !== '')
   const complaint = lines.findLast((line) => /^supervisor: (?!warning: )/.test(line)) ?? lines.at(-1)
@@ -128,7 +130,7 @@ const watch = async (client: ControlClient, what: Detaching): Promise<OperationR
   try {
     const outcome = await Promise.race([started, givenUp])
     if (typeof outcome !== 'string') return outcome
-    const stopped = await client.stop({}, tell)
+    const stopped = await client.stop()
     const why = last === '' || outcome.startsWith(last) ? outcome : `${outcome}; last: ${last}`
     return { ...stopped, ok: false, exitCode: 5, message: `not started, nothing is left running: ${why}` }
   } finally {

@@ -4,7 +4,7 @@
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { printable } from '../shared/printable.js'
 import { CommandLineError, parseCommandLine } from './command-line.js'
-import { commandsFor } from './command-table.js'
+import { COMMANDS, commandsFor } from './command-table.js'
 import { exitCodeOf, type MistakeCode } from './exit-code.js'
 import { Screen } from './screen.js'
 
@@ -23,7 +23,7 @@ const run = async (argv: readonly string[], screen: Screen, env: NodeJS.ProcessE
     const { command, flags, operands, args } = parsed
     mistake = command.mistake
     isJson = flags.json === true
-    return await command.run({ flags, operands, args, isJson, screen, env })
+    return await command.run({ flags, operands, args, isJson, screen, env, commands: COMMANDS })
   } catch (error) {
     if (error instanceof CommandLineError) mistake = error.mistake
     complain(error, screen, isJson, env)

@@ -10,10 +10,13 @@ export interface Terminal {
   write(text: string): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   isTTY?: boolean
+  readonly writableLength?: number
   columns?: number
   rows?: number
 }
 
+/** In bytes. */
+const MAX_WAITING = 1024 * 1024
 const DEFAULT_SIZE = { columns: 80, rows: 24 }
 
 export class Screen {
@@ -41,6 +44,11 @@ export class Screen {
     const { columns, rows } = this.#stdout
     // Some terminals say 0 for a size that they do not know.
     return { columns: columns || DEFAULT_SIZE.columns, rows: rows || DEFAULT_SIZE.rows }
+  }
+
+  /** Whether more waits for the reader of stdout than should be kept for one that has stopped. */
+  get isBehind(): boolean {
+    return (this.#stdout.writableLength ?? 0) > MAX_WAITING
   }
 
   /** Writes as it is, to be used with text that is safe to show. */

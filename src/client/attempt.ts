@@ -10,6 +10,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { messageOf } from '../shared/errors.js'
+import { tellSecrets } from '../shared/secrets.js'
 import {
   type ClientSessionHandle,
   checkHeaders,
@@ -17,6 +18,7 @@ import {
   type ParsedClientOptions,
   withoutSecrets,
 } from './client-options.js'
+import { secretsOf } from './client-secrets.js'
 import type { ConnectionEnd } from './client-session.js'
 
 export type Sendable = string | NodeJS.ArrayBufferView | ArrayBuffer
@@ -123,7 +125,10 @@ export class Attempt {
       typeof url === 'function' ? url() : url,
       typeof headers === 'function' ? headers() : headers,
     ])
-    return { url: checkUrl(field('url'), given), headers: checkHeaders(field('headers'), extra) }
+    const target = { url: checkUrl(field('url'), given), headers: checkHeaders(field('headers'), extra) }
+    // Before the first packet: what fails from here on may be written to a log with what was dialled.
+    tellSecrets(secretsOf(target.url, target.headers))
+    return target
   }
 
   #open(url: URL, headers: Readonly<Record<string, string>>): void {

@@ -1,9 +1,10 @@
 // Whether what came over the socket is what the contract says, looked at as far as the CLI relies on it: the other side
 // may be another version.
 
+import { isLogLevel } from '../shared/log-level.js'
 import type { OperationResult } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
-import type { LogStreamLine, OperationLine, VersionAnswer } from './wire.js'
+import type { LogLevelAnswer, LogStreamLine, OperationLine, VersionAnswer } from './wire.js'
 
 export const isVersionAnswer = (value: unknown): value is VersionAnswer =>
   isObject(value) &&
@@ -11,6 +12,9 @@ export const isVersionAnswer = (value: unknown): value is VersionAnswer =>
   typeof value.version === 'string' &&
   Number.isSafeInteger(value.pid) &&
   (value.startTime === null || Number.isSafeInteger(value.startTime))
+
+export const isLogLevelAnswer = (value: unknown): value is LogLevelAnswer =>
+  isObject(value) && isLogLevel(value.level)
 
 export const isStatus = (value: unknown): value is SupervisorStatus =>
   isObject(value) &&
@@ -20,6 +24,8 @@ export const isStatus = (value: unknown): value is SupervisorStatus =>
   typeof value.generation === 'number' &&
   typeof value.script === 'string' &&
   typeof value.startedAt === 'number' &&
+  isObject(value.logs) &&
+  typeof value.logs.dropped === 'number' &&
   Array.isArray(value.workers) &&
   value.workers.every(isWorker)
 
@@ -30,7 +36,7 @@ export const isOperationLine = (value: unknown): value is OperationLine =>
 export const isLogStreamLine = (value: unknown): value is LogStreamLine =>
   isObject(value) &&
   typeof value.event === 'string' &&
-  (value.event !== 'line' || typeof value.text === 'string')
+  (value.event !== 'line' || (typeof value.text === 'string' && Number.isSafeInteger(value.at)))
 
 const isResult = (value: Record<string, unknown>): value is Record<string, unknown> & OperationResult =>
   typeof value.ok === 'boolean' &&

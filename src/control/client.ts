@@ -4,11 +4,12 @@
 import type { LogLine } from '../observe/log-buffer.js'
 import { formatDuration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
+import type { LogLevel } from '../shared/log-level.js'
 import { isAlive, type ProcessIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
-import { isLogStreamLine, isOperationLine, isStatus, isVersionAnswer } from './answers.js'
+import { isLogLevelAnswer, isLogStreamLine, isOperationLine, isStatus, isVersionAnswer } from './answers.js'
 import {
   type ControlTarget,
   type Exchange,
@@ -53,15 +54,26 @@ export class ControlClient {
   }
 
   async version(): Promise<VersionAnswer> {
-    const answer = await this.#get(PATHS.version)
+    const answer = await this.#ask({ method: 'GET', path: PATHS.version })
     if (!isVersionAnswer(answer)) throw malformed(this.target)
     return answer
   }
 
   async status(): Promise<SupervisorStatus> {
-    const answer = await this.#get(PATHS.status)
+    const answer = await this.#ask({ method: 'GET', path: PATHS.status })
     if (!isStatus(answer)) throw malformed(this.target)
     return answer
+  }
+
+  /** The least level of the supervisor's own lines; with `level` it is set first. */
+  async logLevel(level?: LogLevel): Promise<LogLevel> {
+    const answer = await this.#ask(
+      level === undefined
+        ? { method: 'GET', path: PATHS.logLevel }
+        : { method: 'PUT', path: PATHS.logLevel, body: { level } },
+    )
+    if (!isLogLevelAnswer(answer)) throw malformed(this.target)
+    return answer.level
   }
 
   /** Rolls all workers; the result tells how it went, `exitCode` as in docs/cli.md. */
@@ -123,9 +135,9 @@ export class ControlClient {
     if (!hasEnded && signal?.aborted !== true) throw this.#cutShort()
   }
 
-  async #get(path: string): Promise<unknown> {
+  async #ask(question: Exchange): Promise<unknown> {
     let text = ''
-    await this.#exchange({ method: 'GET', path }, (piece) => {
+    await this.#exchange(question, (piece) => {
       text += piece
     })
     return parseAnswer(this.target, text)

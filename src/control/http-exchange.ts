@@ -23,7 +23,7 @@ export interface ExchangeTiming {
 }
 
 export interface Exchange {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT'
   path: string
   body?: unknown
   signal?: AbortSignal | undefined

@@ -3,12 +3,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Controllable } from '../primary/controllable.js'
 import { messageOf } from '../shared/errors.js'
+import { isLogLevel, LOG_LEVELS } from '../shared/log-level.js'
 import { processIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { LineResponse } from './line-response.js'
 import { Refusal } from './refusal.js'
 import { readBody } from './request-body.js'
-import { type ControlTiming, PATHS, type SupervisorIdentity, type VersionAnswer } from './wire.js'
+import {
+  type ControlTiming,
+  type LogLevelAnswer,
+  PATHS,
+  type SupervisorIdentity,
+  type VersionAnswer,
+} from './wire.js'
 
 export interface RouteContext {
   supervisor: Controllable
@@ -94,6 +101,16 @@ const ROUTES: Record<string, Record<string, Handler>> = {
       await streamOperation(response, timing, (tell) => supervisor.stop({ now, reason }, tell))
     },
   },
+  [PATHS.logLevel]: {
+    GET: async ({ response, supervisor }) => sendLogLevel(response, supervisor),
+    PUT: async ({ request, response, supervisor }) => {
+      const { level } = await readBody(request, ['level'])
+      if (!isLogLevel(level)) throw new Refusal(400, `level is not one of ${LOG_LEVELS.join(', ')}`)
+      if (!(await isStillThere(request))) return
+      supervisor.logLevel = level
+      sendLogLevel(response, supervisor)
+    },
+  },
   [PATHS.logs]: {
     GET: async ({ response, url, supervisor, timing, followers }) => {
       const count = lineCount(url.searchParams.get('lines'))
@@ -112,6 +129,9 @@ const ROUTES: Record<string, Record<string, Handler>> = {
     },
   },
 }
+
+const sendLogLevel = (response: ServerResponse, { logLevel: level }: Controllable): void =>
+  sendJson(response, 200, { level } satisfies LogLevelAnswer)
 
 /**
  * False for a client that gave up before its request was read, because this process was stopped or blocked: it was told

@@ -2,7 +2,8 @@
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
 import { LogBuffer } from '../observe/log-buffer.js'
-import { Output } from '../observe/output.js'
+import { openOutput } from '../observe/open-output.js'
+import { Redactor } from '../observe/redactor.js'
 import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
 import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
@@ -18,6 +19,7 @@ import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
 import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
+import { onSecrets } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import { VERSION } from '../shared/version.js'
 import { serveControl } from './server.js'
@@ -30,6 +32,8 @@ export interface StartOptions {
   signals: boolean
   /** Whether the process is the supervisor's alone: then what nobody catches stops it in order. */
   ownsProcess: boolean
+  /** Whether lines go to stdout and stderr, besides the log file. Default true. */
+  toStreams?: boolean
 }
 
 export interface Started {
@@ -51,12 +55,15 @@ export const startSupervisor = async ({
   resolve,
   signals,
   ownsProcess,
+  toStreams = true,
 }: StartOptions): Promise<Started> => {
   assertPrimary()
   const paths = runtimePaths(settings.name)
   ensureRuntimeFolder(paths.folder)
   const logs = new LogBuffer()
-  const output = new Output({ format: settings.logFormat, buffer: logs })
+  const redactor = new Redactor()
+  redactor.add(secretsIn(settings), 'named')
+  const output = await openOutput(settings, { buffer: logs, redactor, toStreams })
   const warn = (text: string): void =>
     output.write({ at: Date.now(), source: 'supervisor', stream: 'stderr', level: 'warn', text })
 
@@ -65,6 +72,11 @@ export const startSupervisor = async ({
   const undoAll = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step()
   }
+  const onExit = (): void => output.endSync()
+  process.on('exit', onExit)
+  undo.push(() => process.removeListener('exit', onExit))
+  undo.push(() => output.end())
+  undo.push(onSecrets((values) => redactor.add(values, 'told')))
   try {
     undo.push(
       await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
@@ -75,7 +87,11 @@ export const startSupervisor = async ({
     const keepRecord = recordKeeper(paths.record, warn)
     const supervisor = new Supervisor({
       settings: fitted(settings, warn),
-      resolve: async () => fitted(await resolve(), () => {}),
+      resolve: async () => {
+        const next = fitted(await resolve(), () => {})
+        redactor.add(secretsIn(next), 'named')
+        return next
+      },
       output,
       logs,
       onRunChanged: ({ state, pids, goneBy }) =>
@@ -137,6 +153,10 @@ const fitted = (settings: Settings, warn: (text: string) => void): Settings => {
   }
   return { ...settings, stopTimeout }
 }
+
+/** The values of the variables that the configuration calls secret, as the workers and this process see them. */
+const secretsIn = ({ secrets, env }: Settings): string[] =>
+  secrets.flatMap((name) => [env[name] ?? '', process.env[name] ?? ''])
 
 /** A record that cannot be written (disk full, folder gone) is a loss for the next start, and no reason to end this one. */
 const recordKeeper = (path: string, warn: (text: string) => void): ((record: RunRecord) => void) => {

@@ -2,6 +2,7 @@
 // It is HTTP/1.1 with JSON bodies; what takes long answers with one JSON object a line (NDJSON).
 
 import type { LogLine } from '../observe/log-buffer.js'
+import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 
 /** On every response: which version answered. */
@@ -16,6 +17,7 @@ export const PATHS = {
   scale: '/v1/scale',
   stop: '/v1/stop',
   logs: '/v1/logs',
+  logLevel: '/v1/log-level',
 } as const
 
 /** Who answers on a socket; `startTime` as in src/shared/process-identity.ts. */
@@ -26,6 +28,11 @@ export interface SupervisorIdentity {
 }
 
 export type VersionAnswer = SupervisorIdentity & { startTime: number | null }
+
+/** What is asked for and what is answered on `logLevel`. */
+export interface LogLevelAnswer {
+  level: LogLevel
+}
 
 /** Sent each second, so that a client can tell a long operation from a stalled supervisor. */
 export interface AliveLine {

@@ -1,6 +1,8 @@
 // The last lines that supervisor and workers wrote, bounded, for `supervisor logs`; and who follows them.
 // It keeps nothing on disk and writes nothing out: src/observe/output.ts does.
 
+import type { LogLevel } from '../shared/log-level.js'
+
 /** One line of output. `text` is raw: control characters are escaped by whoever shows it. */
 export interface LogLine {
   /** Unix time in ms. */
@@ -8,8 +10,10 @@ export interface LogLine {
   source: 'supervisor' | 'worker'
   stream: 'stdout' | 'stderr'
   /** For lines of the supervisor. */
-  level?: 'debug' | 'info' | 'warn' | 'error'
-  /** For lines of a worker, or about one. */
+  level?: LogLevel
+  /** For lines of the supervisor: the name of the event and its values, for programs. JSON. */
+  fields?: Readonly<Record<string, unknown>>
+  /** For lines of a worker. */
   slot?: number
   pid?: number
   generation?: number

@@ -1,95 +1,111 @@
-// Where lines leave the primary: its stdout and stderr. A reader that is gone or has stopped never blocks, crashes or
-// swells the primary: lines are dropped and counted instead.
-// The last lines for `supervisor logs` are kept in src/observe/log-buffer.ts.
+// Where lines leave the primary: its stdout and stderr, and a log file where one is named. Every line passes here, so
+// here secrets are taken out, the level decides about the supervisor's own lines, and loss is told.
+// The last lines for `supervisor logs` are kept in src/observe/log-buffer.ts; how lines wait for a slow reader is
+// src/observe/sink.ts; what the outputs of a real supervisor are is put together in src/observe/open-output.ts.
 
+import { isAtLeast, type LogLevel } from '../shared/log-level.js'
 import type { LogBuffer, LogLine } from './log-buffer.js'
+import { levelOf } from './log-record.js'
+import type { Redactor } from './redactor.js'
+import { Sink } from './sink.js'
+import type { Writer } from './writer.js'
 
-/** Most bytes that may wait for a slow reader. */
-const MAX_WAITING = 1024 * 1024
+export type LineFormat = (line: LogLine) => string
 
-export interface OutputOptions {
-  format: 'pretty' | 'json'
-  buffer: LogBuffer
-  stdout?: NodeJS.WriteStream
-  stderr?: NodeJS.WriteStream
+export interface Target {
+  writer: Writer
+  format: LineFormat
+  /** The streams whose lines it gets. */
+  takes: readonly LogLine['stream'][]
 }
 
-export class Output {
-  format: 'pretty' | 'json'
-  readonly #buffer: LogBuffer
-  readonly #sinks: { stdout: Sink; stderr: Sink }
+export interface OutputOptions {
+  level: LogLevel
+  buffer: LogBuffer
+  redactor: Redactor
+  targets: readonly Target[]
+}
 
-  constructor({ format, buffer, stdout = process.stdout, stderr = process.stderr }: OutputOptions) {
-    this.format = format
+/** How long lines may take to be written when everything else has ended; what waits then waits for a stopped reader. */
+const END_PATIENCE = 200
+
+export class Output {
+  /** Least level of the supervisor's own lines. */
+  level: LogLevel
+  readonly redactor: Redactor
+  readonly #buffer: LogBuffer
+  readonly #outlets: { sink: Sink; format: LineFormat; takes: Target['takes'] }[]
+
+  constructor({ level, buffer, redactor, targets }: OutputOptions) {
+    this.level = level
+    this.redactor = redactor
     this.#buffer = buffer
-    this.#sinks = { stdout: new Sink(stdout), stderr: new Sink(stderr) }
+    this.#outlets = targets.map(({ writer, format, takes }) => {
+      const sink: Sink = new Sink({
+        writer,
+        lossNotice: (count, reason) => format(lossOf(writer, count, redactor.text(reason))),
+        onFailing: (reason, isFinal) => this.#failing(sink, writer, reason, isFinal),
+      })
+      return { sink, format, takes }
+    })
   }
 
   /** Writes a line out and keeps it; never throws and never waits. */
   write(line: LogLine): void {
+    if (line.source === 'supervisor' && !isAtLeast(levelOf(line), this.level)) return
+    this.#emit(this.#redacted(line))
+  }
+
+  /** Lines that were not written out and will not be, over all outputs. */
+  get dropped(): number {
+    return this.#outlets.reduce((sum, { sink }) => sum + sink.dropped, 0)
+  }
+
+  /** Waits until what was written is out, as long as it moves, and closes the log file. */
+  async end(): Promise<void> {
+    await Promise.all(this.#outlets.map(({ sink }) => sink.end(END_PATIENCE)))
+  }
+
+  /** For the 'exit' event of the process. */
+  endSync(): void {
+    for (const { sink } of this.#outlets) sink.endSync()
+  }
+
+  #emit(line: LogLine, except?: Sink): void {
     this.#buffer.push(line)
-    this.#sinks[line.stream].write(this.format === 'json' ? toJson(line) : toPretty(line))
-  }
-
-  /** Lines that no reader took. */
-  get dropped(): number {
-    return this.#sinks.stdout.dropped + this.#sinks.stderr.dropped
-  }
-}
-
-class Sink {
-  readonly #stream: NodeJS.WriteStream
-  #isBroken = false
-  #dropped = 0
-  #droppedUnsaid = 0
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream
-    neverBlock(stream)
-    // EPIPE and its like: the reader is gone for good; the service goes on without it.
-    stream.on('error', () => {
-      this.#isBroken = true
-    })
-  }
-
-  get dropped(): number {
-    return this.#dropped
-  }
-
-  write(text: string): void {
-    if (this.#isBroken || this.#stream.destroyed || this.#stream.writableLength > MAX_WAITING) {
-      this.#dropped++
-      this.#droppedUnsaid++
-      return
+    for (const { sink, format, takes } of this.#outlets) {
+      if (sink !== except && takes.includes(line.stream)) sink.write(format(line))
     }
-    if (this.#droppedUnsaid > 0) {
-      this.#stream.write(
-        `supervisor: ${this.#droppedUnsaid} lines were dropped because their reader was too slow\n`,
-      )
-      this.#droppedUnsaid = 0
-    }
-    this.#stream.write(text)
+  }
+
+  #redacted(line: LogLine): LogLine {
+    const text = this.redactor.text(line.text)
+    if (line.fields === undefined) return text === line.text ? line : { ...line, text }
+    const fields = Object.entries(line.fields).map(([key, value]) => [key, this.redactor.value(value)])
+    return { ...line, text, fields: Object.fromEntries(fields) }
+  }
+
+  /** To the others: the one that fails cannot tell. Whatever the level, for it is about the log itself. */
+  #failing(sink: Sink, { name }: Writer, reason: string, isFinal: boolean): void {
+    const follows = isFinal ? 'it is not written any more' : 'it is tried again each second'
+    const text = `${name} cannot be written: ${reason}; ${follows}`
+    this.#emit(noticeOf(text, { event: 'logFailing', output: name, reason, isFinal }), sink)
   }
 }
 
-/**
- * Node writes to a terminal synchronously: one that was halted (Ctrl-S), or whose remote end hangs, would halt the
- * primary, and with it every new connection. There is no public switch.
- */
-const neverBlock = (stream: NodeJS.WriteStream): void => {
-  if (!stream.isTTY) return
-  const handle: unknown = Reflect.get(stream, '_handle')
-  if (typeof handle !== 'object' || handle === null) return
-  const setBlocking: unknown = Reflect.get(handle, 'setBlocking')
-  if (typeof setBlocking === 'function') Reflect.apply(setBlocking, handle, [false])
-}
+const noticeOf = (text: string, fields: Record<string, unknown>): LogLine => ({
+  at: Date.now(),
+  source: 'supervisor',
+  stream: 'stderr',
+  level: 'warn',
+  text,
+  fields,
+})
 
-const toJson = ({ at, ...rest }: LogLine): string =>
-  `${JSON.stringify({ time: new Date(at).toISOString(), ...rest })}\n`
-
-const toPretty = (line: LogLine): string => {
-  const time = new Date(line.at).toTimeString().slice(0, 8)
-  if (line.source === 'worker') return `${time} [${line.slot}:${line.pid}] ${line.text}\n`
-  const level = line.level === 'warn' || line.level === 'error' ? `${line.level}: ` : ''
-  return `${time} [supervisor] ${level}${line.text}\n`
-}
+const lossOf = ({ name }: Writer, count: number, reason: string): LogLine =>
+  noticeOf(`${count} line${count === 1 ? ' was' : 's were'} dropped here: ${reason}`, {
+    event: 'linesDropped',
+    output: name,
+    count,
+    reason,
+  })

@@ -2,6 +2,7 @@
 // supervise() hands to programs. src/primary/supervisor.ts implements it.
 
 import type { LogBuffer } from '../observe/log-buffer.js'
+import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
 
@@ -31,4 +32,6 @@ export interface Controllable {
     onProgress?: (progress: Progress) => void,
   ): Promise<OperationResult>
   readonly logs: LogBuffer
+  /** Least level of the supervisor's own lines; setting it changes the log from now on. */
+  logLevel: LogLevel
 }

@@ -15,38 +15,44 @@ const BACKOFF_MEMORY = 60_000
  */
 const GROUP_SIGNAL_GRACE = 100
 const GROUP_SIGNALS: readonly (string | null)[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-/** Most crashes that are remembered; more than `intensity` can be. */
-const MAX_REMEMBERED = 1_001
+/** Most crashes, and starts after them, that are remembered: as many as `intensity` can be. */
+const MAX_REMEMBERED = 1_000
 
 export interface RestartVerdict {
   /** ms until the next start; 0 for a crash that stands alone. */
   delay: number
   /** Crashes within the period, this one included. */
   crashes: number
-  /** More than `intensity` of them. */
+  /** A start right now would be one more than `intensity` allows. */
   isExceeded: boolean
 }
 
 export class RestartPolicy {
   #crashes: number[] = []
+  /** When the slot was, or shall be, started again after a crash. */
+  #starts: number[] = []
 
   /** Takes note of a crash and says when the slot may start again. `signal` is what ended the process. */
   crashed(now: number, signal: string | null, limits: RestartLimits, random: Random): RestartVerdict {
-    const memory = Math.max(limits.period, BACKOFF_MEMORY)
+    const { intensity, period } = limits
+    const memory = Math.max(period, BACKOFF_MEMORY)
     this.#crashes = [...this.#crashes.filter((at) => now - at < memory), now].slice(-MAX_REMEMBERED)
-    const recent = this.#crashes.filter((at) => now - at < limits.period)
-    const isExceeded = recent.length > limits.intensity
     const earlier = this.#crashes.length - 1
     const backoff = earlier === 0 ? 0 : backoffDelay(earlier - 1, BACKOFF, random)
-    // The crash before which `intensity` others lie in the period: when it is over, there is room for a start again.
-    const blocking = isExceeded ? (recent.at(-limits.intensity - 1) ?? now) : null
-    const room = blocking === null ? 0 : Math.max(0, blocking + limits.period - now)
     const grace = GROUP_SIGNALS.includes(signal) ? GROUP_SIGNAL_GRACE : 0
-    return { delay: Math.max(backoff, room, grace), crashes: recent.length, isExceeded }
+    // When this start is over, there is room for one more. With an intensity of 0 there is room once a period all the
+    // same: where nobody asked for an exit, a slot is never given up for good.
+    const blocking = this.#starts.at(-Math.max(1, intensity))
+    const room = blocking === undefined ? 0 : Math.max(0, blocking + period - now)
+    const delay = Math.ceil(Math.max(backoff, grace, room, intensity === 0 ? period : 0))
+    this.#starts = [...this.#starts, now + delay].slice(-MAX_REMEMBERED)
+    const crashes = this.#crashes.filter((at) => now - at < period).length
+    return { delay, crashes, isExceeded: room > 0 || intensity === 0 }
   }
 
   /** A new release starts with a clean record. */
   forget(): void {
     this.#crashes = []
+    this.#starts = []
   }
 }

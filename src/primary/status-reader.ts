@@ -2,7 +2,7 @@
 
 import { forgetUsageHistory, resourceUsage } from '../observe/resource-usage.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
-import type { SupervisorStatus, WorkerStatus } from '../shared/status.js'
+import type { LogStatus, SupervisorStatus, WorkerStatus } from '../shared/status.js'
 import type { SupervisorCore } from './supervisor-core.js'
 import type { WorkerHandle } from './worker-handle.js'
 import type { Slot } from './worker-pool.js'
@@ -15,6 +15,7 @@ export interface StatusReaderOptions {
   name: string
   script: () => string
   tell: (id: number, message: PrimaryMessage) => void
+  logs: () => LogStatus
 }
 
 export class StatusReader {
@@ -22,16 +23,18 @@ export class StatusReader {
   readonly #name: string
   readonly #script: () => string
   readonly #tell: StatusReaderOptions['tell']
+  readonly #logs: StatusReaderOptions['logs']
   readonly #startedAt = Date.now()
   readonly #reports = new Map<number, WorkerReport>()
   readonly #asked = new Map<number, () => void>()
   #lastQuestion = 0
 
-  constructor({ core, name, script, tell }: StatusReaderOptions) {
+  constructor({ core, name, script, tell, logs }: StatusReaderOptions) {
     this.#core = core
     this.#name = name
     this.#script = script
     this.#tell = tell
+    this.#logs = logs
   }
 
   reported(workerId: number, question: number | null, report: WorkerReport): void {
@@ -66,6 +69,7 @@ export class StatusReader {
       generation: this.#core.generation,
       script: this.#script(),
       startedAt: this.#startedAt,
+      logs: this.#logs(),
       workers: [...rows, ...waiting].sort((a, b) => a.slot - b.slot || a.id - b.id),
     }
   }

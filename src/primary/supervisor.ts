@@ -4,15 +4,18 @@
 import { EventEmitter } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { inForkWindow } from '../fork/fork-window.js'
+import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
+import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
+import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
 import type { ChangeOrder, Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
 import type { Controllable } from './controllable.js'
@@ -60,6 +63,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #cancelledForks = new Set<number>()
   readonly #changes = new ChangeRequests()
   readonly #status: StatusReader
+  readonly #otherVersions = new Set<string>()
   #goneBy: number | null = null
   #tellStarted: (value: true | null) => void = () => {}
   #tellEnded: (result: OperationResult) => void = () => {}
@@ -82,6 +86,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       name: settings.name,
       script: () => this.#scriptsAsGiven.get(this.#core.generation) ?? settings.script,
       tell: (id, message) => this.#processes.get(id)?.tell(message),
+      logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
     })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
@@ -147,9 +152,33 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return result
   }
 
-  log(level: NonNullable<LogLine['level']>, text: string): void {
+  get logLevel(): LogLevel {
+    return this.#output.level
+  }
+
+  set logLevel(level: LogLevel) {
+    const before = this.#output.level
+    if (level === before) return
+    // Told whichever of the two would not show it.
+    this.#output.level = 'debug'
+    this.log('info', `log level ${level}, was ${before}`, {
+      event: 'logLevelChanged',
+      from: before,
+      to: level,
+    })
+    this.#output.level = level
+  }
+
+  /** @param fields the event that the line tells of, for programs. */
+  log(level: LogLevel, text: string, fields?: LogLine['fields']): void {
     const stream = level === 'warn' || level === 'error' ? 'stderr' : 'stdout'
-    this.#output.write({ at: Date.now(), source: 'supervisor', stream, level, text })
+    const event = fields === undefined ? {} : { fields }
+    this.#output.write({ at: Date.now(), source: 'supervisor', stream, level, text, ...event })
+  }
+
+  /** The text is made only where somebody wants it. */
+  #debug(text: () => string, fields: NonNullable<LogLine['fields']>): void {
+    if (this.#output.level === 'debug') this.log('debug', text(), fields)
   }
 
   /** Commands that come while one is decided wait for their turn: decisions never nest. */
@@ -208,9 +237,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#runChanged()
     }
     const { level, text } = describeProgress(progress)
-    this.log(level, text)
+    this.log(level, text, { ...progress })
     this.#changes.tell(progress)
     this.emit('progress', progress)
+  }
+
+  /** What others say comes in without secrets, so that none can go out again: in a status, an event, a result. */
+  #redact(text: string): string {
+    return this.#output.redactor.text(text)
   }
 
   /**
@@ -223,6 +257,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const ranOut = (): void => {
       const turn = setImmediate(() => {
         this.#timers.delete(key)
+        this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
         this.#enqueue({ type: 'timer', key })
       })
       this.#timers.set(key, () => clearImmediate(turn))
@@ -244,7 +279,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#scriptsAsGiven.set(generation, settings.script)
       this.#enqueue({ type: 'releaseResolved', release: releaseOf(settings, generation) })
     } catch (error) {
-      this.#enqueue({ type: 'releaseRejected', message: messageOf(error) })
+      this.#enqueue({ type: 'releaseRejected', message: this.#redact(messageOf(error)) })
     }
   }
 
@@ -280,9 +315,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       }
       const occasion = { slots: orders.map(({ slot }) => slot), reason: this.#core.state }
       if (orders.every(({ id }) => this.#cancelledForks.has(id))) this.#forkEach(orders)
-      else await inForkWindow(occasion, window, () => this.#forkEach(orders))
+      else await this.#inWindow(occasion, () => inForkWindow(occasion, window, () => this.#forkEach(orders)))
     }
     this.#isForking = false
+  }
+
+  async #inWindow(occasion: ForkOccasion, run: () => Promise<void>): Promise<void> {
+    const openedAt = monotonicNow()
+    const slots = occasion.slots.join(', ')
+    this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
+    await run()
+    const ms = Math.round(monotonicNow() - openedAt)
+    this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
   }
 
   #forkEach(orders: readonly ForkOrder[]): void {
@@ -302,8 +346,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
             this.#enqueue({ type: 'workerReady', id, by: "process.send('ready')" })
           }
         },
-        misbehaved: (reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
+        misbehaved: (reason) => {
+          const who = { slot, pid: worker.pid, generation }
+          this.#debug(() => `worker ${slot} ${reason}`, { event: 'workerMisbehaved', ...who, reason })
+          this.#enqueue({ type: 'workerMisbehaved', id, reason })
+        },
         exited: (end) => this.#exited(id, end),
+        beforeCut: { reach: MAX_SECRET, change: (text) => this.#redact(text) },
         output: (stream, text) =>
           this.#output.write({
             at: Date.now(),
@@ -320,7 +369,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
     } catch (error) {
-      this.#exited(id, { code: null, signal: null, failure: describeForkFailure(error) })
+      this.#exited(id, { code: null, signal: null, failure: this.#redact(describeForkFailure(error)) })
     }
   }
 
@@ -333,9 +382,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   // --- Workers --------------------------------------------------------------------------------------------------
 
   #workerSaid(id: number, message: WorkerMessage): void {
+    this.#debugMessage(id, message)
     switch (message.type) {
       case 'hello':
-        return
+        return this.#greeted(message.version)
       case 'ready':
         return this.#enqueue({ type: 'workerReady', id, by: message.by })
       case 'listening':
@@ -345,12 +395,31 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'drained':
         return this.#enqueue({ type: 'workerDrained', id, forced: message.forced })
       case 'fault':
-        return this.#enqueue({ type: 'workerFault', id, text: message.text })
+        return this.#enqueue({ type: 'workerFault', id, text: this.#redact(message.text) })
+      case 'secrets':
+        return this.#output.redactor.add(message.values, 'told')
       case 'report':
         return this.#status.reported(id, message.id, message.report)
       case 'askBarrier':
         return this.#answerBarrier(id, { type: 'barrier', id: message.id })
     }
+  }
+
+  /** Without reports, which come often, and never with what a message holds of values. */
+  #debugMessage(id: number, { type }: WorkerMessage): void {
+    const pid = this.#processes.get(id)?.pid
+    if (type === 'report') return
+    this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
+  }
+
+  /** Updated in place, the package on disk is newer than this process: workers get the new runtime, we keep the old one. */
+  #greeted(version: string): void {
+    if (version === VERSION || this.#otherVersions.has(version)) return
+    this.#otherVersions.add(version)
+    this.log(
+      'warn',
+      `workers run version ${version}, this supervisor ${VERSION}: the package was replaced under it; stop and start it`,
+    )
   }
 
   /** On the channel that hands sockets over, so that the answer comes after every socket handed over before. */

@@ -2,7 +2,7 @@
 // What is known about it is src/primary/worker-handle.ts; nothing is decided here, everything becomes a command.
 
 import cluster, { type Worker } from 'node:cluster'
-import { LineSplitter } from '../observe/line-splitter.js'
+import { type Cut, LineSplitter } from '../observe/line-splitter.js'
 import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
@@ -19,6 +19,8 @@ export interface WorkerListener {
   misbehaved(reason: string): void
   exited(end: ProcessEnd): void
   output(stream: 'stdout' | 'stderr', text: string): void
+  /** What a line is cut by when it is too long for one; see line-splitter.ts. */
+  readonly beforeCut: Cut
 }
 
 const PRELOAD = new URL('../worker/preload.js', import.meta.url).href
@@ -71,7 +73,7 @@ export class WorkerProcess {
       if (message === 'ready') listener.saidReady()
     })
     for (const name of ['stdout', 'stderr'] as const) {
-      const lines = new LineSplitter((text) => listener.output(name, text))
+      const lines = new LineSplitter((text) => listener.output(name, text), listener.beforeCut)
       const stream = child[name]
       stream?.on('data', (chunk: Buffer) => lines.push(chunk))
       stream?.on('end', () => lines.end())

@@ -6,10 +6,14 @@
  * reorder text written as `\x1b` or `\u202e`.
  */
 export const printable = (text: string): string => {
+  if (HARMLESS.test(text)) return text
   let safe = ''
   for (const character of text) safe += isHarmless(character) ? character : escaped(character)
   return safe
 }
+
+/** The usual case, quickly: nothing in it can do harm. */
+const HARMLESS = /^[\t\x20-\x7e\xa0-\u00ff]*$/
 
 const isHarmless = (character: string): boolean => {
   const code = character.codePointAt(0) ?? 0

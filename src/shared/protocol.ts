@@ -6,6 +6,7 @@
 // application sees none of them, and its own process.send and process.on('message') stay its own.
 
 import type { ClientReport } from './resources.js'
+import { MAX_SECRET, MAX_SECRETS, MIN_SECRET } from './secrets.js'
 
 /** The `cmd` of our frames; Node reserves the prefix for messages that applications do not see. */
 const CMD = 'NODE_FORKSAFE'
@@ -29,7 +30,7 @@ export type PrimaryMessage =
 /** What a worker tells the primary. */
 export type WorkerMessage =
   /** The runtime runs, before the first line of the script. */
-  | { type: 'hello' }
+  | { type: 'hello'; version: string }
   | { type: 'ready'; by: ReadyBy }
   /** A server listens; `address` as people write it: `:8080`, `127.0.0.1:8080`, `/path.sock`. */
   | { type: 'listening'; address: string }
@@ -40,6 +41,8 @@ export type WorkerMessage =
   | { type: 'askBarrier'; id: number }
   /** The drain is over and the worker leaves now. */
   | { type: 'drained'; forced: ForcedEnd }
+  /** Values that the worker's clients use and that must not be seen in a log. */
+  | { type: 'secrets'; values: readonly string[] }
   /** An uncaught error is about to end the process; `text` is its stack, bounded. */
   | { type: 'fault'; text: string }
 
@@ -96,7 +99,7 @@ type Fields = Record<string, unknown>
 const READY_BY: readonly unknown[] = ['listening', 'ready()', "process.send('ready')", 'clients']
 
 const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean> = {
-  hello: () => true,
+  hello: ({ version }) => isText(version, 64),
   ready: ({ by }) => READY_BY.includes(by),
   listening: ({ address }) => isText(address),
   signalled: ({ signal }) => isText(signal),
@@ -105,6 +108,8 @@ const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean
   drained: ({ forced }) =>
     isObject(forced) && isCount(forced.requests) && isCount(forced.upgraded) && isTexts(forced.hooks),
   fault: ({ text }) => isText(text, 8_192),
+  secrets: ({ values }) =>
+    Array.isArray(values) && values.length <= MAX_SECRETS && values.every((value) => isSecret(value)),
 }
 
 const isReport = (report: unknown): boolean =>
@@ -132,6 +137,7 @@ const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isFrame = (raw: unknown): raw is Frame<unknown> => isObject(raw) && raw.cmd === CMD
 const isText = (value: unknown, limit = 1_024): boolean => typeof value === 'string' && value.length <= limit
+const isSecret = (value: unknown): boolean => isText(value, MAX_SECRET) && String(value).length >= MIN_SECRET
 const isTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.length <= 100 && value.every((v) => isText(v))
 const isCount = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value >= 0

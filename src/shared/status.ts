@@ -1,5 +1,6 @@
 // What `supervisor status --json` prints: a stable contract. Produced by src/primary, shown by src/cli.
 
+import type { LogLevel } from './log-level.js'
 import type { ClientReport } from './resources.js'
 
 export type SupervisorState = 'starting' | 'running' | 'reloading' | 'stopping' | 'stopped'
@@ -34,6 +35,15 @@ export interface WorkerStatus {
   clients: ClientReport[]
 }
 
+export interface LogStatus {
+  /** Lines that could not be written out, over stdout, stderr and log file, since the supervisor started. */
+  dropped: number
+  /** Least level of the supervisor's own lines. */
+  level: LogLevel
+  /** Absolute path of the log file. */
+  file: string | null
+}
+
 export interface SupervisorStatus {
   name: string
   pid: number
@@ -42,5 +52,6 @@ export interface SupervisorStatus {
   script: string
   /** Unix time in ms. */
   startedAt: number
+  logs: LogStatus
   workers: WorkerStatus[]
 }

@@ -5,6 +5,8 @@ import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
+import { onSecrets } from '../shared/secrets.js'
+import { VERSION } from '../shared/version.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
 import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
@@ -89,7 +91,8 @@ class SupervisedWorker {
       onShutdown: (hook) => this.#hooks.add(hook),
       waitUntil: (work) => this.#hooks.waitUntil(work),
     })
-    void this.#channel.tell({ type: 'hello' })
+    void this.#channel.tell({ type: 'hello', version: VERSION })
+    onSecrets((values) => void this.#channel.tell({ type: 'secrets', values }))
   }
 
   #ordered(message: Exclude<PrimaryMessage, { type: 'barrier' }>): void {

@@ -65,6 +65,7 @@ const status: SupervisorStatus = {
   generation: 3,
   script: '/srv/a\x1b.js',
   startedAt: 0,
+  logs: { dropped: 0, level: 'info', file: null },
   workers: [
     worker(0, { clients: [feed, { ...feed, name: 'bot', role: 'standby', state: 'idle', pending: 3 }] }),
     worker(10, {
@@ -127,8 +128,16 @@ t.test('figures are short', async (t) => {
 })
 
 t.test('log lines say who wrote them and hold no control characters', async (t) => {
-  const line = { at: 1, source: 'worker', stream: 'stdout', slot: 1, pid: 5, text: 'a\x1b[2Jb\r' } as const
-  t.equal(renderLogLine(line, plain), '[1:5] a\\x1b[2Jb\\r')
+  const line = {
+    at: 1,
+    source: 'worker',
+    stream: 'stdout',
+    slot: 1,
+    pid: 5,
+    generation: 1,
+    text: 'a\x1b[2Jb\r',
+  } as const
+  t.equal(renderLogLine(line, plain), '[1:5 g1] a\\x1b[2Jb\\r')
   const own = { at: 1, source: 'supervisor', stream: 'stderr', level: 'warn', text: 'x' } as const
   t.equal(renderLogLine(own, plain), '[supervisor] warn: x')
   t.equal(renderLogLine({ ...own, level: 'info' }, plain), '[supervisor] x')

@@ -42,9 +42,30 @@ t.test('status shows a supervisor, for people and for programs', async (t) => {
 t.test('logs are shown with their writer and without control characters', async (t) => {
   const home = socketFolder(t)
   await fake(t, home, 'api')
-  t.match(await runCli(['logs'], { home }), { code: 0, stdout: '[0:101] hello \\x1b[31mred\n' })
+  t.match(await runCli(['logs'], { home }), { code: 0, stdout: '[0:101 g2] hello \\x1b[31mred\n' })
   const { stdout } = await runCli(['logs', '--json'], { home })
-  t.match(JSON.parse(stdout), { source: 'worker', slot: 0, pid: 101, text: 'hello \x1b[31mred' })
+  t.match(JSON.parse(stdout), {
+    level: 'info',
+    time: '1970-01-01T00:00:00.001Z',
+    name: 'api',
+    source: 'worker',
+    slot: 0,
+    pid: 101,
+    msg: 'hello \x1b[31mred',
+  })
+})
+
+t.test('the level of the log is shown and changed', async (t) => {
+  const home = socketFolder(t)
+  await fake(t, home, 'api')
+  t.match(await runCli(['log-level'], { home }), { code: 0, stdout: 'info\n' })
+  t.match(await runCli(['log-level', 'debug', '--json'], { home }), {
+    code: 0,
+    stdout: '{"level":"debug"}\n',
+  })
+  t.match(await runCli(['log-level'], { home }), { code: 0, stdout: 'debug\n' })
+  const refused = await runCli(['log-level', 'loud'], { home })
+  t.match(refused, { code: 2, stderr: 'supervisor: level: "loud" is not one of debug, info, warn, error\n' })
 })
 
 t.test('reload shows a line an event and ends with what came of it', async (t) => {
@@ -110,7 +131,7 @@ t.test('a stopped supervisor is given up with 4, within its bound', async (t) =>
   }
   child.kill('SIGCONT')
   t.match(await runCli(['status'], { home }), { code: 0 }, 'it is not stopped later')
-  t.equal(said, '', 'it is not rolled later')
+  t.notMatch(said, /reload asked/, 'it is not rolled later')
 })
 
 t.test('a reader that is gone ends the command quietly', async (t) => {
@@ -141,3 +162,80 @@ const withClosedStdout = async (
   const what = `supervisor ${args.join(' ')} to end`
   return { code: await withDeadline(ended, { what, last: () => stderr }), stderr }
 }
+
+t.test('restart and scale show what happens; scale takes a number, more or fewer', async (t) => {
+  const home = socketFolder(t)
+  await fake(t, home, 'api')
+  const restarted = await runCli(['restart'], { home })
+  t.match(restarted, { code: 0, stderr: '' })
+  t.match(restarted.stdout, /^restart of 1 worker with generation 2\n1 worker restarted .* for 0\.12 s\n$/)
+  for (const [workers, to] of [
+    ['4', 4],
+    ['+3', 5],
+    ['-1', 1],
+  ] as const) {
+    t.match(await runCli(['scale', workers], { home }), {
+      code: 0,
+      stdout: `scaling from 2 workers to ${to}\nscaled\n`,
+    })
+  }
+  for (const workers of ['0', '-0', '1.5', 'many', '1025', '', '1e3']) {
+    const { code, stderr } = await runCli(['scale', workers], { home })
+    t.equal(code, 2, workers)
+    t.match(stderr, /^supervisor: workers: ".*" is not a number of workers; write 1 to 1024, or \+N or -N/)
+  }
+  t.match(await runCli(['scale'], { home }), { code: 2, stderr: /missing required argument 'workers'/ })
+})
+
+t.test('ls lists all, those that do not answer included', async (t) => {
+  const home = socketFolder(t)
+  t.match(await runCli(['ls'], { home }), { code: 0, stdout: /^no supervisor is running \(looked in / })
+  await fake(t, home, 'api')
+  const web = await fake(t, home, 'web')
+  web.kill('SIGSTOP')
+  const { code, stdout } = await runCli(['ls'], { home })
+  t.equal(code, 0)
+  t.match(
+    stdout,
+    /^name +state +pid +workers .*\napi +running +\d+ +0\/0 .*\nweb +unanswered .*did not answer within 5s/,
+  )
+  web.kill('SIGCONT')
+  const rows = (await runCli(['ls', '--json'], { home })).stdout.trim().split('\n')
+  t.match(
+    rows.map((row) => JSON.parse(row)),
+    [
+      { name: 'api', state: 'running' },
+      { name: 'web', state: 'running' },
+    ],
+  )
+})
+
+t.test('another version of the supervisor is named once, and the command still works', async (t) => {
+  const home = socketFolder(t)
+  await fake(t, home, 'api', 'other-version')
+  const { code, stdout, stderr } = await runCli(['stop'], { home })
+  t.equal(code, 0)
+  t.match(stdout, /stopped/)
+  t.match(
+    stderr,
+    /^supervisor: warning: supervisor api is version 9\.9\.9, this command \d+\.\d+\.\d+; stop and start it to run one version\n$/,
+  )
+})
+
+t.test('status --watch goes on until the supervisor ends', async (t) => {
+  const home = socketFolder(t)
+  const child = await fake(t, home, 'api')
+  const watching = runCli(['status', '--watch', '--json'], { home })
+  // It has looked once when it asks for the second time; it is told by the end of the supervisor that nothing follows.
+  await new Promise<void>((resolve) => {
+    child.stdout?.on('data', (text) => {
+      if (String(text).includes('status asked 2')) resolve()
+    })
+  })
+  child.stdin?.end()
+  const { code, stdout, stderr } = await watching
+  t.equal(code, 3)
+  t.ok(stdout.trim().split('\n').length >= 2)
+  t.match(JSON.parse(stdout.split('\n')[0] ?? ''), { name: 'api' })
+  t.match(stderr, /no supervisor named api is running/)
+})

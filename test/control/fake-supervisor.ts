@@ -3,6 +3,7 @@
 import type { LogLine } from '../../src/observe/log-buffer.js'
 import { LogBuffer } from '../../src/observe/log-buffer.js'
 import type { Controllable } from '../../src/primary/controllable.js'
+import type { LogLevel } from '../../src/shared/log-level.js'
 import type { OperationResult, Progress } from '../../src/shared/progress.js'
 import type { SupervisorStatus } from '../../src/shared/status.js'
 
@@ -13,6 +14,7 @@ export const SAMPLE_STATUS: SupervisorStatus = {
   generation: 2,
   script: '/srv/app.js',
   startedAt: 1_000,
+  logs: { dropped: 0, level: 'info', file: null },
   workers: [],
 }
 
@@ -32,6 +34,7 @@ type Tell = (progress: Progress) => void
 
 export class FakeSupervisor implements Controllable {
   readonly logs = new LogBuffer()
+  logLevel: LogLevel = 'info'
   /** What it was asked, in order. */
   readonly asked: string[] = []
   answer: () => Promise<SupervisorStatus> = async () => SAMPLE_STATUS

@@ -299,3 +299,24 @@ async function* on(socket: { on(event: 'data', listener: (text: string) => void)
     }
   }
 }
+
+t.test('restart and scale are operations; scale is told how many, or how many more', async (t) => {
+  const { socketPath, supervisor } = await serve(t)
+  await rawExchange(socketPath, [post('/v1/restart', '{}')])
+  await rawExchange(socketPath, [post('/v1/scale', '{"workers":4}')])
+  await rawExchange(socketPath, [post('/v1/scale', '{"by":-1}')])
+  t.match(linesOf(await rawExchange(socketPath, [get('/v1/started')])), [{ event: 'result', ok: true }])
+  t.same(supervisor.asked, ['restart', 'scale 4', 'scale {"by":-1}', 'started'])
+  const wrong = [
+    '{}',
+    '{"workers":0}',
+    '{"workers":1025}',
+    '{"workers":"4"}',
+    '{"workers":1.5}',
+    '{"by":2000}',
+  ]
+  for (const body of [...wrong, '{"workers":1,"by":1}', '{"by":null}', '{"other":1}', '[]']) {
+    t.match(await rawExchange(socketPath, [post('/v1/scale', body)]), /^HTTP\/1\.1 400 /, body)
+  }
+  t.equal(supervisor.asked.length, 4)
+})

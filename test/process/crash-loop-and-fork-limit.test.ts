@@ -1,7 +1,7 @@
 // A worker that cannot live and a kernel that gives no process: tried again ever more slowly, named, and nobody else's
 // business.
 
-import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { askPid } from '../support/ask-pid.js'
@@ -39,6 +39,52 @@ t.test('a worker that crashes in a loop is tried ever more slowly until it can l
   t.match((await supervisor.cli('status')).stdout, /no luck today/)
   rmSync(crash)
   await supervisor.waitUntilReady(20_000)
+})
+
+t.test('workers that throw at boot, die a little later, or every third time: bounded forks', async (t) => {
+  const limits = ['--restart', 'intensity=4,period=60s']
+  const kinds: [kind: string, env: NodeJS.ProcessEnv][] = [
+    ['throws at boot', { DIES: 'boot' }],
+    ['dies 1.5 s after it was ready', { DIES: '1500' }],
+    ['dies at every third start', { DIES: 'third' }],
+  ]
+  await Promise.all(
+    kinds.map(async ([kind, env]) => {
+      const port = await freePort()
+      const starts = join(t.testdir({}), `starts-${env.DIES}`)
+      writeFileSync(starts, '')
+      const supervisor = startSupervisor(t, {
+        args: ['test/process/fixtures/slot-0-dies.js', ...FLAGS, ...limits, '--name', `dies-${env.DIES}`],
+        env: { PORT: String(port), STARTS: starts, ...env },
+      })
+      const other = await supervisor.waitForStatus(({ workers }) => workers[1]?.state === 'ready', 'slot 1')
+      if (env.DIES === 'third') {
+        await supervisor.waitUntilReady(20_000)
+        return t.match(readFileSync(starts, 'utf8'), /^(.\n){3,5}$/, kind)
+      }
+      const { workers } = await supervisor.waitForStatus(
+        ({ workers: [first] }) => first?.state === 'waiting' && first.restarts === 5,
+        `${kind}: slot 0 to wait for room`,
+        40_000,
+      )
+      t.match(workers[0]?.lastExit?.reason, /exited with code 1/, kind)
+      const wait = (workers[0]?.nextStartAt ?? 0) - Date.now()
+      t.ok(wait > 20_000, `${kind}: the fifth restart within a minute waits, ${wait} ms`)
+      t.equal(readFileSync(starts, 'utf8').length / 2, 5, `${kind}: five starts`)
+      t.match(workers[1], { pid: other.workers[1]?.pid, restarts: 0, state: 'ready' })
+      t.match((await supervisor.cli('status')).stdout, /waiting \d+\.\d s.*slot 0 last: exited with code 1/s)
+    }),
+  )
+})
+
+t.test('with onExceeded=exit the supervisor ends with code 7 and says why', async (t) => {
+  const port = await freePort()
+  const supervisor = startSupervisor(t, {
+    args: ['test/process/fixtures/slot-1-throws.js', ...FLAGS, '--restart', 'intensity=2,onExceeded=exit'],
+    env: { PORT: String(port) },
+  })
+  t.same(await supervisor.leavesNothing(), { code: 7, signal: null })
+  t.match(supervisor.lastLines(), /stopping \(worker 1 crashed 3 times within 1m, last: exited with code 1/)
 })
 
 const PIDS = '/sys/fs/cgroup/pids'

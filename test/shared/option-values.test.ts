@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import t, { type Test } from 'tap'
 import { MAX_DURATION } from '../../src/shared/duration.js'
 import { OPTIONS, type OptionKey } from '../../src/shared/option-table.js'
-import { isName, isPlainObject } from '../../src/shared/option-values.js'
+import { isName, isPlainObject, readRestart } from '../../src/shared/option-values.js'
 import { printable } from '../../src/shared/printable.js'
 
 type Form = 'text' | 'value'
@@ -160,3 +160,35 @@ t.test('only object literals count as plain objects', async (t) => {
   for (const value of [[], null, 'x', new Map(), new Date(), { __proto__: { workers: 1 } }])
     t.notOk(isPlainObject(value))
 })
+
+t.test(
+  'restart limits are an object in a file and a text elsewhere; what is left out is the default',
+  async (t) => {
+    const read = readRestart({ intensity: 10, period: 60_000, onExceeded: 'backoff' })
+    t.same(read('restart', { intensity: 3 }, 'value'), {
+      intensity: 3,
+      period: 60_000,
+      onExceeded: 'backoff',
+    })
+    t.same(read('--restart', 'intensity=0, period=5m,onExceeded=exit', 'text'), {
+      intensity: 0,
+      period: 300_000,
+      onExceeded: 'exit',
+    })
+    const refused: [raw: unknown, form: 'text' | 'value', message: RegExp][] = [
+      ['10', 'text', /^restart: "10" is not understood; write intensity=10,period=60s,onExceeded=exit$/],
+      ['intensity=10', 'value', /is not an object/],
+      [
+        'intensty=10',
+        'text',
+        /^restart, "intensty": "10" is unknown; there is intensity, period, onExceeded$/,
+      ],
+      [{ intensity: -1 }, 'value', /^restart, intensity: -1 is not allowed/],
+      [{ intensity: '3' }, 'value', /^restart, intensity: "3" is not allowed/],
+      [{ period: '10ms' }, 'value', /^restart, period: /],
+      [{ onExceeded: 'stop' }, 'value', /^restart, onExceeded: "stop" is not one of backoff, exit$/],
+      [{ __proto__: null, constructor: 1 }, 'value', /is unknown/],
+    ]
+    for (const [raw, form, message] of refused) t.throws(() => read('restart', raw, form), { message })
+  },
+)

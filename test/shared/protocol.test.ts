@@ -24,7 +24,7 @@ const report: WorkerReport = {
 }
 
 const MESSAGES: WorkerMessage[] = [
-  { type: 'hello' },
+  { type: 'hello', version: '1.2.3' },
   { type: 'ready', by: 'listening' },
   { type: 'listening', address: ':8080' },
   { type: 'signalled', signal: 'SIGTERM' },
@@ -33,6 +33,7 @@ const MESSAGES: WorkerMessage[] = [
   { type: 'askBarrier', id: 1 },
   { type: 'drained', forced: { requests: 0, upgraded: 1, hooks: ['late'] } },
   { type: 'fault', text: 'Error: boom' },
+  { type: 'secrets', values: ['long enough'] },
 ]
 
 t.test('each message survives the channel', async (t) => {
@@ -65,6 +66,11 @@ t.test('each field is checked', async (t) => {
     ['askBarrier', { id: 1.5 }],
     ['drained', { forced: { requests: -1, upgraded: 0, hooks: [] } }],
     ['fault', { text: 'x'.repeat(10_000) }],
+    ['secrets', { values: 'x'.repeat(10) }],
+    ['secrets', { values: ['short'] }],
+    ['secrets', { values: [123456] }],
+    ['secrets', { values: ['x'.repeat(4_097)] }],
+    ['secrets', { values: Array.from({ length: 101 }, () => 'long enough') }],
     ['report', { id: 1, report: { ...report, clients: Array.from({ length: 1_001 }, () => client) } }],
     ['report', { id: 1, report: { ...report, clients: [{ ...client, pending: 'many' }] } }],
     ['report', { id: 1, report: { ...report, eventLoopDelayMs: Number.NaN } }],

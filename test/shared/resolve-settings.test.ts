@@ -19,6 +19,7 @@ t.test('defaults hold when nobody says anything', async (t) => {
     readiness: 'auto',
     readyTimeout: 30_000,
     minUptime: 1_000,
+    restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
     stopTimeout: 25_000,
     maxSurge: 1,
     forkWindowTimeout: 2_000,

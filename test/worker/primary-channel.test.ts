@@ -9,7 +9,7 @@ t.test('a barrier without a channel to wait for has passed', async (t) => {
     import { PrimaryChannel } from './dist/worker/primary-channel.js'
     const channel = new PrimaryChannel(() => {})
     await channel.barrier()
-    console.log(await channel.tell({ type: 'hello' }))
+    console.log(await channel.tell({ type: 'hello', version: '1.2.3' }))
   `
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', program], { env: cleanEnv() })
   t.equal(String(output), 'false\n')

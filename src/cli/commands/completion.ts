@@ -35,15 +35,14 @@ export const completionCommand: Command = {
 }
 
 /** What may stand in the place of the last word; nothing where a file is expected, so that the shell offers files. */
-const wordsAfter = async (words: readonly string[], { env }: Call): Promise<string[]> => {
-  const { COMMANDS } = await import('../command-table.js')
+const wordsAfter = async (words: readonly string[], { env, commands }: Call): Promise<string[]> => {
   const typed = words.at(-1) ?? ''
   const fitting = (candidates: readonly string[]): string[] =>
     candidates.filter((candidate) => candidate.startsWith(typed))
   const [first = ''] = words
-  if (words.length <= 1) return fitting([...Object.keys(COMMANDS), 'help'])
-  if (first === 'help') return fitting(Object.keys(COMMANDS))
-  const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
+  if (words.length <= 1) return fitting([...Object.keys(commands), 'help'])
+  if (first === 'help') return fitting(Object.keys(commands))
+  const load = Object.hasOwn(commands, first) ? commands[first] : undefined
   if (load === undefined) return []
   if (words.at(-2) === '--name') {
     return fitting((await findSupervisors(runtimeFolder(env))).map(({ name }) => name))

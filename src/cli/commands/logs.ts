@@ -1,6 +1,8 @@
 // supervisor logs: the last lines of supervisor and workers, and with -f those to come.
 
 import { Option } from 'commander'
+import type { LogLine } from '../../observe/log-buffer.js'
+import { logRecord } from '../../observe/log-record.js'
 import { readWholeNumber } from '../../shared/option-values.js'
 import { type Command, clientFor } from '../command.js'
 import { renderLogLine } from '../render/log-line.js'
@@ -13,7 +15,7 @@ export const logsCommand: Command = {
   name: 'logs',
   summary: 'show the last lines of supervisor and workers',
   examples: [
-    'supervisor logs -n 20      the last 20 lines, as [slot:pid] text',
+    'supervisor logs -n 20      the last 20 lines, as [slot:pid generation] text',
     'supervisor logs -f --json  follow, each line as a JSON object',
   ],
   options: [
@@ -29,16 +31,28 @@ export const logsCommand: Command = {
     const { flags, screen } = call
     const lines = readWholeNumber(0, MAX_LINES)('--lines', flags.lines ?? String(DEFAULT_LINES), 'text')
     const client = await clientFor(call)
-    await client.logs(
-      (line) => (call.isJson ? screen.json(line) : screen.line(renderLogLine(line, screen.colors))),
-      {
-        lines,
-        follow: flags.follow === true,
-        signal: screen.closed,
-        onDropped: (count) =>
-          screen.complain(`${count} lines came faster than they could be shown and were left out`),
+    const { name } = client.target
+    let leftOut = 0
+    const sayLeftOut = (): void => {
+      if (leftOut > 0)
+        screen.complain(`${leftOut} lines came faster than they could be shown and were left out`)
+      leftOut = 0
+    }
+    const show = (line: LogLine): void => {
+      if (screen.isBehind) return void leftOut++
+      sayLeftOut()
+      if (call.isJson) screen.json(logRecord(name, line))
+      else screen.line(renderLogLine(line, screen.colors))
+    }
+    await client.logs(show, {
+      lines,
+      follow: flags.follow === true,
+      signal: screen.closed,
+      onDropped: (count) => {
+        leftOut += count
       },
-    )
+    })
+    sayLeftOut()
     return 0
   },
 }

@@ -35,9 +35,10 @@ export const startCommand: Command = {
   mistake: 78,
   takesArgs: true,
   run: async (call) => {
-    if (call.flags.detach === true && !isDetached(call.env)) return detach(call)
+    const isDetached = wasDetached(call.env)
+    if (call.flags.detach === true && !isDetached) return detach(call)
     try {
-      return await superviseUntilEnd(call)
+      return await superviseUntilEnd(call, isDetached)
     } finally {
       // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
       // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
@@ -52,14 +53,14 @@ export const startCommand: Command = {
 /** The variable by which a detached process knows that it is one; its command line is the same. */
 const DETACHED = 'FORKSAFE_DETACHED'
 
-const isDetached = (env: NodeJS.ProcessEnv): boolean => {
+const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
   const is = env[DETACHED] !== undefined
   // Not for the workers, which may start supervisors of their own.
   delete env[DETACHED]
   return is
 }
 
-const superviseUntilEnd = async (call: Call): Promise<number> => {
+const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<number> => {
   const { startSupervisor } = await import('../../control/start-supervisor.js')
   const read = settingsReader(call)
   const { settings } = await read()
@@ -68,6 +69,7 @@ const superviseUntilEnd = async (call: Call): Promise<number> => {
     resolve: async () => (await read(settings.name)).settings,
     signals: true,
     ownsProcess: true,
+    toStreams: !isDetached,
   })
   return (await ended).exitCode
 }

@@ -1,15 +1,14 @@
-// A line of output with who wrote it before it; `[0:123]` is slot and pid.
+// A line of output with who wrote it before it; `[0:123 g2]` is slot, pid and generation.
 
 import type { LogLine } from '../../observe/log-buffer.js'
+import { tagOf } from '../../observe/pretty-format.js'
 import { printable } from '../../shared/printable.js'
 import type { Colors } from '../screen.js'
 
+/** Colour marks who wrote it and how bad it is, never what a worker wrote. */
 export const renderLogLine = (line: LogLine, colors: Colors): string => {
   const text = printable(line.text)
-  if (line.source === 'worker') {
-    const writer = colors.cyan(`[${line.slot ?? '?'}:${line.pid ?? '?'}]`)
-    return `${writer} ${line.stream === 'stderr' ? colors.yellow(text) : text}`
-  }
-  const isBad = line.level === 'warn' || line.level === 'error'
-  return `${colors.magenta('[supervisor]')} ${isBad ? colors.yellow(`${line.level}: ${text}`) : text}`
+  if (line.source === 'worker') return `${colors.cyan(tagOf(line))} ${text}`
+  const isUsual = line.level === undefined || line.level === 'info'
+  return `${colors.magenta('[supervisor]')} ${isUsual ? text : colors.yellow(`${line.level}: ${text}`)}`
 }

@@ -29,7 +29,8 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     ...status.workers.map((worker) => workerRow(worker, view)),
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
-  return [headline, '', ...table, ...(exits.length === 0 ? [] : ['', ...exits]), ''].join('\n')
+  const notes = [...exits, ...droppedLines(status, colors)]
+  return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
 const COLUMNS = ['slot', 'pid', 'state', 'gen', 'uptime', 'restarts', 'cpu', 'memory', 'clients'] as const
@@ -64,6 +65,15 @@ const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusVie
     : [
         colors.dim(
           `slot ${slot} last: ${printable(lastExit.reason)} (${formatUptime(now - lastExit.at)} ago)`,
+        ),
+      ]
+
+const droppedLines = ({ logs }: SupervisorStatus, colors: Colors): string[] =>
+  logs.dropped === 0
+    ? []
+    : [
+        colors.yellow(
+          `${logs.dropped} line${logs.dropped === 1 ? '' : 's'} of the log could not be written out`,
         ),
       ]
 
