@@ -66,8 +66,8 @@ const end = (overrides: Partial<EndSeen> = {}): string[] =>
 
 t.test('ends of supervisors', async (t) => {
   const killing = [
-    '{"text":"stopping (SIGTERM), within 3s"}',
-    '{"text":"worker 0 gone: killed: did not leave within its time (stop) (pid 7, generation 1)"}',
+    '{"event":"stopping","msg":"stopping (SIGTERM), within 3s"}',
+    '{"event":"workerExited","msg":"worker 0 gone: killed: did not leave within its time (stop) (pid 7, generation 1)"}',
   ]
   const code = (number: number) => ({ exit: { code: number, signal: null } })
   t.same(end(), [])
