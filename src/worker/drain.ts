@@ -124,7 +124,9 @@ export class Drain {
     const view = this.#view(this.#times)
     const moment = nextMoment(this.#plan.phase, view)
     if (moment === null || this.#isLeaving) return
-    this.#timer = setTimeout(() => this.#advance(), Math.ceil(moment - view.now))
+    // After a stall timers run before what came meanwhile is read: a request in the kernel's hands is no lull.
+    const whenRead = (): void => void setImmediate(() => this.#advance())
+    this.#timer = setTimeout(whenRead, Math.ceil(moment - view.now))
     if (this.#isReleased) this.#timer.unref()
   }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { LineSplitter, MAX_LINE } from '../../src/observe/line-splitter.js'
+import { type Cut, LineSplitter, MAX_LINE } from '../../src/observe/line-splitter.js'
 
 const split = (...chunks: (string | Buffer)[]): string[] => {
   const lines: string[] = []
@@ -25,4 +25,22 @@ t.test('a line without an end is handed out in pieces', async (t) => {
     split(`${'x'.repeat(MAX_LINE + 1)}\nrest`).map((line) => line.length),
     [MAX_LINE, 1, 4],
   )
+})
+
+t.test('a word that is changed before a cut is found wherever the cut and the chunks fall', async (t) => {
+  const beforeCut: Cut = { reach: 6, change: (text) => text.replaceAll('secret', '#') }
+  for (const ending of ['', '\n']) {
+    for (let before = MAX_LINE - 8; before <= MAX_LINE + 8; before++) {
+      for (let arrived = 0; arrived <= 6; arrived++) {
+        const lines: string[] = []
+        const splitter = new LineSplitter((line) => lines.push(line), beforeCut)
+        splitter.push(Buffer.from('x'.repeat(before) + 'secret'.slice(0, arrived)))
+        splitter.push(Buffer.from(`${'secret'.slice(arrived)}${'y'.repeat(MAX_LINE)}${ending}`))
+        splitter.end()
+        const whole = `${'x'.repeat(before)}#${'y'.repeat(MAX_LINE)}`
+        if (lines.join('') !== whole) t.fail(`${before} before, ${arrived} of 6 arrived first`)
+      }
+    }
+  }
+  t.pass('238 ways to cut')
 })

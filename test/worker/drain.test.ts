@@ -63,6 +63,30 @@ t.test('an event stream that nobody ends gets a regular end at the deadline, and
   t.same((await primary.frame(id, 'drained')).forced, { ...CLEAN, upgraded: 1 })
 })
 
+t.test(
+  'a request that came while the event loop was held up is answered, though the lull is over',
+  async (t) => {
+    const primary = new Primary(t, 'blocks-while-draining.js')
+    const { id, port } = await primary.serve()
+    const ask = (agent: Agent, path: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        httpGet({ port, agent, path }, (response) => {
+          response.resume().on('end', () => resolve(String(response.headers.connection)))
+        }).on('error', reject)
+      })
+    const [one, other] = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true })]
+    t.teardown(() => {
+      for (const agent of [one, other]) agent.destroy()
+    })
+    await Promise.all([ask(one, '/'), ask(other, '/')])
+    await ask(one, '/block')
+    primary.drain(id, 20_000)
+    await primary.said(id, 'blocking')
+    t.equal(await ask(other, '/'), 'close')
+    t.equal((await primary.exit(id)).code, 0)
+  },
+)
+
 t.test('a request in flight is answered before hooks run, and the app is asked last', async (t) => {
   const primary = new Primary(t, 'slow-answer.js')
   const { id, port } = await primary.serve()
