@@ -10,7 +10,6 @@ import { WebSocketServer } from 'ws'
 /**
  * @typedef {object} UpstreamConnection  One accepted TCP connection; times are unix ms with fractions.
  * @property {number} id  Counted from 1, in order of acceptance.
- * @property {number | undefined} port  The peer's.
  * @property {string | null} slot
  * @property {string | null} pid
  * @property {string | null} generation
@@ -192,7 +191,6 @@ export class RecordingUpstream extends EventEmitter {
     /** @type {UpstreamConnection} */
     const connection = {
       id: this.connections.length + 1,
-      port: socket.remotePort,
       slot: null,
       pid: null,
       generation: null,

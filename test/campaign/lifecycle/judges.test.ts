@@ -90,7 +90,6 @@ type Connection = RecordingUpstream['connections'][number]
 
 const connection = (id: number, overrides: Partial<Connection> = {}): Connection => ({
   id,
-  port: 40_000 + id,
   slot: '0',
   pid: '7',
   generation: '1',
@@ -111,14 +110,13 @@ t.test('ends of connections', async (t) => {
     faults: Fault[] = [],
     lines: string[] = [],
     wasKilled = false,
-    leftBeforeOpen: ReadonlySet<number> = new Set(),
-  ) => judgeConnections({ connections: [connection(1, pieces)], faults, lines, wasKilled, leftBeforeOpen })
+  ) => judgeConnections({ connections: [connection(1, pieces)], faults, lines, wasKilled })
   const cut = { code: null, closeFrameAt: null }
   t.same(judge({}), [])
   t.match(judge(cut), [/#1 of slot 0, pid 7, ended with no Close frame/])
   t.match(judge({ code: 1006 }), [/ended with 1006/])
   t.same(judge({ ...cut, openedAt: null }), [], 'never became a WebSocket')
-  t.same(judge(cut, [], [], false, new Set([1])), [], 'its peer had left before it was one')
+  t.same(judge({ ...cut, openedAt: 998 }), [], 'its peer had left before it was one')
   t.same(judge(cut, [fault()]), [], 'its process was killed from outside')
   t.match(judge(cut, [fault({ pid: 8 })]), [/no Close frame/], 'another one was')
   const stopped = [fault({ signal: 'SIGSTOP' })]
@@ -129,9 +127,11 @@ t.test('ends of connections', async (t) => {
 
 t.test('connections at once', async (t) => {
   const judge = (...connections: Connection[]) =>
-    judgeConnections({ connections, faults: [], lines: [], wasKilled: false, leftBeforeOpen: new Set() })
+    judgeConnections({ connections, faults: [], lines: [], wasKilled: false })
   const three = [connection(1), connection(2, { pid: '8' }), connection(3, { pid: '9' })] as const
   t.same(judge(three[0], three[1]), [])
+  const harmed = { connections: three, faults: [fault({ signal: 'SIGTERM' })], lines: [], wasKilled: false }
+  t.same(judgeConnections(harmed), [], 'one of them was told to go')
   t.match(judge(...three), [/slot 0 had 3 connections of \/feed at once: #1 pid 7, #2 pid 8, #3 pid 9/])
   t.same(judge(three[0], three[1], connection(3, { slot: '1' })), [])
   t.same(judge(three[0], three[1], connection(3, { path: '/orders' })), [])

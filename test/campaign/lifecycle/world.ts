@@ -11,7 +11,6 @@ import { signalProcess } from '../../../src/shared/process-identity.js'
 import type { SupervisorStatus } from '../../../src/shared/status.js'
 import { descendantsOf, isZombie, killProcesses, type ProcessRow } from '../../support/process-tree.js'
 import { type CliResult, runCli } from '../../support/run-cli.js'
-import { socketsTo } from '../../support/socket-table.js'
 import { SupervisorProcess } from '../../support/supervisor-process.js'
 import type { Call, Fault } from './journal.js'
 import type { ReleasePlan } from './plan.js'
@@ -19,12 +18,6 @@ import { NAME, Releases } from './releases.js'
 
 /** No command may take longer, whatever happens (ms). */
 const CLI_BOUND = 30_000
-
-type UpstreamRecord = RecordingUpstream['records'][number]
-
-/** Whether the peer at that port has not hung up yet, as the kernel knows before we have read it. */
-const isConnected = (port: number | undefined): boolean =>
-  socketsTo(process.pid, port ?? 0).some(({ state }) => state === 'ESTABLISHED')
 
 export class World {
   readonly folder = mkdtempSync(join(tmpdir(), 'forksafe-campaign-'))
@@ -36,11 +29,6 @@ export class World {
   readonly calls: Call[] = []
   readonly faults: Fault[] = []
   readonly violations: string[] = []
-  /**
-   * Connections whose peer had left before its upgrade was answered: it never had a WebSocket on which it could have
-   * said goodbye, although the upstream, which read its request late, believes so.
-   */
-  readonly leftBeforeOpen = new Set<number>()
   /** HTTP clients that use the app in this round. */
   load: Load | null = null
   /** When the end was begun, on the clock of performance.now(). */
@@ -56,9 +44,6 @@ export class World {
 
   private constructor(upstream: RecordingUpstream) {
     World.#open.add(this)
-    upstream.on('record', ({ event, connection }: UpstreamRecord) => {
-      if (event === 'open' && !isConnected(connection.port)) this.leftBeforeOpen.add(connection.id)
-    })
     this.upstream = upstream
     mkdirSync(join(this.folder, 'cwd'))
     this.releases = new Releases(this.folder, upstream.url)
@@ -146,7 +131,10 @@ export class World {
 
   /** Workers of the present supervisor that live now, in the order of their pids; ready or not. */
   workers(): ProcessRow[] {
-    return descendantsOf(this.supervisor.pid).filter((row) => !isZombie(row))
+    // Not the helpers that it runs now and then, such as `node --check`.
+    return descendantsOf(this.supervisor.pid).filter(
+      (row) => !isZombie(row) && /worker\/preload\.js/.test(row.command),
+    )
   }
 
   /** Signals a process as a fault from outside, and takes it down. */
