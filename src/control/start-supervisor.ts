@@ -8,7 +8,13 @@ import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
 import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
 import { installFaultHandler } from '../primary/process-faults.js'
-import { type RunRecord, readRunRecord, removeRunRecord, writeRunRecord } from '../primary/run-record.js'
+import {
+  type RunRecord,
+  readRunRecord,
+  removeRunDrafts,
+  removeRunRecord,
+  writeRunRecord,
+} from '../primary/run-record.js'
 import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor } from '../primary/supervisor.js'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
@@ -174,6 +180,7 @@ const recordKeeper = (path: string, warn: (text: string) => void): ((record: Run
 
 /** Workers of a supervisor of this name that was killed, and that could not see it go. */
 const endLeftovers = async (recordPath: string, warn: (text: string) => void): Promise<void> => {
+  removeRunDrafts(recordPath)
   const record = readRunRecord(recordPath)
   if (record === null) return
   const killed = await endLeftoverWorkers(record.workers)

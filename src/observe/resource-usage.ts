@@ -10,10 +10,13 @@ export interface ResourceUsage {
   cpuPercent: number
 }
 
-/** Figures by pid; a pid that cannot be read (it has just died) is left out. Never rejects. */
+/** ms. pidusage asks a program of the system first (`getconf`), and one that hangs must not make a status wait. */
+const PATIENCE = 1_000
+
+/** Figures by pid; a pid that cannot be read (it has just died) is left out. Never rejects, and takes 1 s at most. */
 export const resourceUsage = async (pids: readonly number[]): Promise<Map<number, ResourceUsage>> => {
   const figures = new Map<number, ResourceUsage>()
-  await Promise.all(
+  const read = Promise.all(
     pids.map(async (pid) => {
       try {
         const { memory, cpu } = await pidusage(pid)
@@ -23,7 +26,13 @@ export const resourceUsage = async (pids: readonly number[]): Promise<Map<number
       }
     }),
   )
-  return figures
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, PATIENCE)
+  })
+  await Promise.race([read, late])
+  clearTimeout(timer)
+  return new Map(figures)
 }
 
 /** To be called when worker processes have come and gone, and at the end. */

@@ -2,7 +2,8 @@
 // A pid in it is trusted only together with its start time. Written whole and renamed, so it is never half there.
 
 import { randomBytes } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { ProcessIdentity } from '../shared/process-identity.js'
 import type { SupervisorState } from '../shared/status.js'
 
@@ -13,6 +14,8 @@ export interface RunRecord extends ProcessIdentity {
   goneBy: number | null
   workers: ProcessIdentity[]
 }
+
+const DRAFT = /\.json\.[0-9a-f]{8}$/
 
 /** Null when there is none or it is not readable as one. */
 export const readRunRecord = (path: string): RunRecord | null => {
@@ -30,6 +33,15 @@ export const writeRunRecord = (path: string, record: RunRecord): void => {
   // 'wx': never through a symlink that somebody planted.
   writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o600 })
   renameSync(draft, path)
+}
+
+/** What a supervisor of this name that was killed had not renamed yet. To be called with the name's lock held. */
+export const removeRunDrafts = (path: string): void => {
+  const folder = dirname(path)
+  const drafts = readdirSync(folder).filter(
+    (name) => name.startsWith(`${basename(path)}.`) && DRAFT.test(name),
+  )
+  for (const name of drafts) rmSync(join(folder, name), { force: true })
 }
 
 export const removeRunRecord = (path: string): void => rmSync(path, { force: true })

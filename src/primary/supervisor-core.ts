@@ -56,7 +56,8 @@ export class SupervisorCore {
   /** How many workers the configuration named last, whatever has been scaled since. */
   #configured: number
   #isStarted = false
-  #stop: { at: number; isUrgent: boolean; exitCode: number; why: string | null } | null = null
+  /** `killed`: how many workers had been killed before, by a reload for example: none of the stop's doing. */
+  #stop: { at: number; killed: number; isUrgent: boolean; exitCode: number; why: string | null } | null = null
 
   constructor({ release, startConcurrency, random }: CoreOptions) {
     this.#release = release
@@ -286,7 +287,7 @@ export class SupervisorCore {
   }
 
   #beginStop(reason: string, end: { exitCode: number; why: string | null }): void {
-    this.#stop = { at: this.#now, isUrgent: false, ...end }
+    this.#stop = { at: this.#now, killed: this.#keeper.killed, isUrgent: false, ...end }
     this.#moveTo('stopping', reason)
     this.#emit({
       type: 'progress',
@@ -299,8 +300,8 @@ export class SupervisorCore {
   }
 
   #ended(): void {
-    const stop = this.#stop ?? { at: this.#now, isUrgent: false, exitCode: 0, why: null }
-    const { killed } = this.#keeper
+    const stop = this.#stop ?? { at: this.#now, killed: 0, isUrgent: false, exitCode: 0, why: null }
+    const killed = this.#keeper.killed - stop.killed
     this.#moveTo('stopped', 'no worker is left')
     const ms = Math.round(this.#now - stop.at)
     this.#emit({ type: 'progress', progress: { event: 'stopped', ms, forced: killed } })

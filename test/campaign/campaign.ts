@@ -12,6 +12,8 @@ export interface Campaign {
    * played at all. Whatever the outcome, no process of it is left.
    */
   playRound(random: Random): Promise<RoundReport>
+  /** Ends at once every process of the rounds under way, and removes what they had written: they count as not played. */
+  abandon(): void
 }
 
 export interface RoundReport {

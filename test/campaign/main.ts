@@ -2,10 +2,14 @@
 // violations, 1 with, 2 for a wrong command line.
 
 import { randomInt } from 'node:crypto'
+import { constants } from 'node:os'
+import type { Campaign } from './campaign.js'
 import { newState, readState, writeState } from './campaign-state.js'
 import { type CampaignOptions, readCampaignOptions, USAGE } from './options.js'
 import { CAMPAIGNS } from './registry.js'
 import { playRound, runCampaign } from './run-campaign.js'
+
+const SIGNAL_EXIT = 128
 
 export const main = async (args: readonly string[]): Promise<number> => {
   if (args.includes('--help')) {
@@ -17,6 +21,8 @@ export const main = async (args: readonly string[]): Promise<number> => {
       args,
       CAMPAIGNS.map(({ name }) => name),
     )
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => abandon(campaignOf(options.name), signal))
     return options.round === null ? await playAll(options) : await playOne(options, options.round)
   } catch (error) {
     console.error((error as Error).message)
@@ -36,12 +42,14 @@ const playAll = async ({
   console.log(`${name}: ${state.rounds} rounds, seed ${state.seed}, state in ${file}`)
   writeState(file, state)
   const interrupted = new AbortController()
-  process.once('SIGINT', () => {
+  const campaign = campaignOf(name)
+  process.on('SIGINT', () => {
+    if (interrupted.signal.aborted) return abandon(campaign, 'SIGINT')
     console.log(`${name}: rounds under way are finished; go on later with --resume`)
     interrupted.abort()
   })
   await runCampaign({
-    campaign: campaignOf(name),
+    campaign,
     state,
     jobs,
     say: console.log,
@@ -49,6 +57,12 @@ const playAll = async ({
     signal: interrupted.signal,
   })
   return state.findings.length > 0 ? 1 : 0
+}
+
+/** Rounds under way have processes that would outlive this one. */
+const abandon = (campaign: Campaign, signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
+  campaign.abandon()
+  process.exit(SIGNAL_EXIT + constants.signals[signal])
 }
 
 /** One round again, told in full whatever comes of it. */
@@ -60,7 +74,7 @@ const playOne = async ({ name, seed }: CampaignOptions, round: number): Promise<
   return violations.length > 0 ? 1 : 0
 }
 
-const campaignOf = (name: string) => {
+const campaignOf = (name: string): Campaign => {
   const campaign = CAMPAIGNS.find((candidate) => candidate.name === name)
   if (campaign === undefined) throw new Error(`there is no campaign ${name}`)
   return campaign

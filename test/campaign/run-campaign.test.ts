@@ -16,6 +16,7 @@ const drawing = (badBelow = 0): { campaign: Campaign; drawn: number[] } => {
   const campaign: Campaign = {
     name: 'drawing',
     summary: 'draws a number',
+    abandon: () => {},
     playRound: async (random) => {
       const number = random.next()
       drawn.push(number)

@@ -249,6 +249,23 @@ t.test('a worker that never drains is killed at the end of the budget, and the s
   t.match(world.results.ended, { ok: false, exitCode: 1, message: /2 workers had to be killed/ })
 })
 
+t.test('a worker that a reload had to kill is none of the stop', async (t) => {
+  const world = started()
+  world.processes.forEach((process) => {
+    process.behaviour = NEVER_DRAINS
+  })
+  world.change({ kind: 'reload' })
+  world.pass(20_000)
+  t.match(world.results.changes, [{ ok: true }])
+  t.match(
+    world.progress.filter(({ event }) => event === 'workerExited'),
+    [{ reason: /^killed/ }, { reason: /^killed/ }],
+  )
+  world.command({ type: 'stop', reason: 'SIGTERM', urgent: false })
+  world.pass(5_000)
+  t.match(world.results.ended, { ok: true, exitCode: 0, message: 'stopped' })
+})
+
 t.test('a second stop makes the workers leave at once', async (t) => {
   const world = started()
   world.processes.forEach((process) => {

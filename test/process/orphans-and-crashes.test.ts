@@ -1,6 +1,6 @@
 // What a kill -9 leaves, of the supervisor and of a worker; and how workers end by themselves.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -71,8 +71,13 @@ t.test(
     first.supervisor.signal('SIGKILL')
     await first.supervisor.exited
     t.ok(first.supervisor.filesLeft().length > 0, 'socket and lock are left behind')
+    // What a kill leaves between the writing of a record and its renaming; and what only looks like it.
+    const draft = join(home, 'orphans.json.0badc0de')
+    const other = join(home, 'orphans.json.backup')
+    for (const file of [draft, other]) writeFileSync(file, '{')
     const second = await start(t, 'http-and-feed.js', { home, port: first.port })
     t.ok(isGone(stopped))
+    t.same([draft, other].filter(existsSync), [other])
     t.ok(second.supervisor.lines.some((line) => line.includes(`killed worker ${stopped}`)))
     await first.upstream.waitFor(({ connected }) => connected.length === 0)
   },

@@ -116,3 +116,14 @@ t.test('SIGUSR2 at any moment of the start ends nobody', async (t) => {
   t.ok(await askPid(port))
   t.ok(processTable().some((row) => row.pid === supervisor.pid))
 })
+
+t.test('signals up to the very end of the process do not change how it ends', async (t) => {
+  const { supervisor } = await start(t)
+  supervisor.signal('SIGTERM')
+  await supervisor.waitForLine(/stopped in/)
+  while (supervisor.exit === null) {
+    supervisor.signal('SIGUSR2')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.same(await supervisor.leavesNothing(), { code: 0, signal: null })
+})

@@ -43,6 +43,9 @@ export const startCommand: Command = {
       // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
       // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
       setTimeout(() => process.exit(), LAST_LINES_WRITTEN).unref()
+      // Node takes its signal handlers away before the process is gone, and a late signal would be how it ended. This
+      // runs last, when all is done and written, and leaves without that.
+      process.once('exit', () => process.exit())
     }
   },
 }

@@ -86,7 +86,8 @@ const scale = (world: World, workers: number): Promise<void> =>
     const call = await world.cli('scale', String(workers))
     if (call?.code !== 0 || !isAlone()) return
     const after = await world.status()
-    if (after === null || !isAlone() || world.hasEndBegun) return
+    // Scaling waits for slots of its own only: those of the start may still be empty.
+    if (after?.state !== 'running' || !isAlone() || world.hasEndBegun) return
     // A worker and its replacement share a slot.
     const slots = new Set(after.workers.map(({ slot }) => slot)).size
     if (slots !== workers) world.violate(`after scale ${workers} there are ${slots} slots`)

@@ -7,6 +7,10 @@ type Connection = RecordingUpstream['connections'][number]
 
 /** An old worker drains while the new one is open: two, and never a third. */
 const MOST_AT_ONCE = 2
+/** With a worker that was harmed or told to go in the middle of it: its drain and that of its replacement overlap. */
+const MOST_AT_ONCE_HARMED = 3
+/** ms. Nobody reads an answer, decides and is gone within that time. */
+const AT_ONCE = 5
 const GOOD_CODES: readonly (number | null)[] = [1000, 1001]
 
 export interface ConnectionsSeen {
@@ -26,12 +30,23 @@ export const judgeConnections = (seen: ConnectionsSeen): string[] => [
 const judgeEnds = (seen: ConnectionsSeen): string[] =>
   seen.connections
     .filter(
-      ({ openedAt, code, pid }) => openedAt !== null && !GOOD_CODES.includes(code) && !isExcused(pid, seen),
+      (connection) =>
+        connection.openedAt !== null &&
+        !GOOD_CODES.includes(connection.code) &&
+        !hadLeftBefore(connection) &&
+        !isExcused(connection.pid, seen),
     )
     .map(
       ({ id, slot, pid, code }) =>
         `connection #${id} of slot ${slot}, pid ${pid}, ended with ${code ?? 'no Close frame'}`,
     )
+
+/**
+ * Its peer was gone when the upgrade was answered, or hung up without having read that: it never had a WebSocket on which
+ * it could have said goodbye, although the upstream, which read its request late, believes so.
+ */
+const hadLeftBefore = ({ openedAt, goneAt }: Connection): boolean =>
+  goneAt !== null && goneAt - (openedAt ?? goneAt) < AT_ONCE
 
 /** Killed from outside; or stopped from outside, and then killed by a supervisor that could not know better. */
 const isExcused = (pid: string | null, { faults, lines, wasKilled }: ConnectionsSeen): boolean => {
@@ -42,6 +57,7 @@ const isExcused = (pid: string | null, { faults, lines, wasKilled }: Connections
 }
 
 const judgeCounts = (connections: readonly Connection[], faults: readonly Fault[]): string[] => {
+  const most = faults.some(({ isPrimary }) => !isPrimary) ? MOST_AT_ONCE_HARMED : MOST_AT_ONCE
   const paused = new Set(faults.filter(({ signal }) => signal === 'SIGSTOP').map(({ pid }) => String(pid)))
   const opened = connections.filter(({ openedAt, pid }) => openedAt !== null && !paused.has(pid ?? ''))
   return opened.flatMap((connection) => {
@@ -53,7 +69,7 @@ const judgeCounts = (connections: readonly Connection[], faults: readonly Fault[
         (other.openedAt ?? 0) <= at &&
         (other.goneAt ?? Number.POSITIVE_INFINITY) > at,
     )
-    if (others.length <= MOST_AT_ONCE) return []
+    if (others.length <= most) return []
     const pids = others.map(({ id, pid }) => `#${id} pid ${pid}`).join(', ')
     return [`slot ${connection.slot} had ${others.length} connections of ${connection.path} at once: ${pids}`]
   })

@@ -18,7 +18,7 @@ export interface EndSeen {
 export const judgeExit = ({ exit, isForced, lines, faults }: EndSeen): string[] => {
   const violations = judgeOutput(lines)
   const allowed = new Set(isForced === 'always' ? [1] : isForced === 'maybe' ? [0, 1] : [0])
-  const stopping = lines.findIndex((line) => /"text":"stopping \(/.test(line))
+  const stopping = lines.findIndex((line) => /":"stopping \(/.test(line))
   const wasKilling = lines.slice(Math.max(0, stopping)).some((line) => line.includes(' gone: killed: '))
   // A worker that could not run could not leave in its time.
   if (wasKilling && faults.some(isWorkerPause)) allowed.add(1)

@@ -34,6 +34,7 @@ const judged = (one: Call, kinds: ReleaseKind[] = ['good'], overrides: Partial<C
     calls: [one],
     faults: [],
     endedAt: Number.POSITIVE_INFINITY,
+    slowness: 1,
     kindsWithin: () => new Set(kinds),
     ...overrides,
   })
@@ -56,6 +57,7 @@ t.test('exit codes of commands', async (t) => {
 
 t.test('bounds and stacks of commands', async (t) => {
   t.match(judged(call('status', 0, { ms: 6_001 })), [/took 6001 ms/])
+  t.same(judged(call('status', 0, { ms: 6_001 }), ['good'], { slowness: 2 }), [])
   t.match(judged(call('reload', 0, { stderr: 'Error: x\n    at f (y.js:1)\n' })), [/printed a stack/])
 })
 
@@ -64,8 +66,8 @@ const end = (overrides: Partial<EndSeen> = {}): string[] =>
 
 t.test('ends of supervisors', async (t) => {
   const killing = [
-    '{"text":"stopping (SIGTERM), within 3s"}',
-    '{"text":"worker 0 gone: killed: did not leave within its time (stop) (pid 7, generation 1)"}',
+    '{"event":"stopping","msg":"stopping (SIGTERM), within 3s"}',
+    '{"event":"workerExited","msg":"worker 0 gone: killed: did not leave within its time (stop) (pid 7, generation 1)"}',
   ]
   const code = (number: number) => ({ exit: { code: number, signal: null } })
   t.same(end(), [])
@@ -114,6 +116,7 @@ t.test('ends of connections', async (t) => {
   t.match(judge(cut), [/#1 of slot 0, pid 7, ended with no Close frame/])
   t.match(judge({ code: 1006 }), [/ended with 1006/])
   t.same(judge({ ...cut, openedAt: null }), [], 'never became a WebSocket')
+  t.same(judge({ ...cut, openedAt: 998 }), [], 'its peer had left before it was one')
   t.same(judge(cut, [fault()]), [], 'its process was killed from outside')
   t.match(judge(cut, [fault({ pid: 8 })]), [/no Close frame/], 'another one was')
   const stopped = [fault({ signal: 'SIGSTOP' })]
@@ -127,6 +130,8 @@ t.test('connections at once', async (t) => {
     judgeConnections({ connections, faults: [], lines: [], wasKilled: false })
   const three = [connection(1), connection(2, { pid: '8' }), connection(3, { pid: '9' })] as const
   t.same(judge(three[0], three[1]), [])
+  const harmed = { connections: three, faults: [fault({ signal: 'SIGTERM' })], lines: [], wasKilled: false }
+  t.same(judgeConnections(harmed), [], 'one of them was told to go')
   t.match(judge(...three), [/slot 0 had 3 connections of \/feed at once: #1 pid 7, #2 pid 8, #3 pid 9/])
   t.same(judge(three[0], three[1], connection(3, { slot: '1' })), [])
   t.same(judge(three[0], three[1], connection(3, { path: '/orders' })), [])

@@ -3,12 +3,15 @@
 import type { Random } from '../random.js'
 import { GARBAGE } from './garbage.js'
 import type { Action, AppPlan, Ending, Moment, ReleaseKind, ReleasePlan, RoundPlan } from './plan.js'
+import { STOP_TIMEOUT } from './releases.js'
 
 const MOST_WORKERS = 3
 /** Actions begin within this time. */
 const SPAN = 1_600
 /** Well below the 5 s after which a command gives up a supervisor that does not answer. */
 const LONGEST_PAUSE = 700
+/** A worker that is stopped for so long while it should drain is killed. */
+const TOO_LONG = STOP_TIMEOUT + 1_500
 
 export const makePlan = (random: Random): RoundPlan => {
   const serves = random.chance(0.5)
@@ -95,7 +98,11 @@ const makeAction = (random: Random, { serves, isKind, hasLoad }: Circumstances):
     case 'killWorker':
       return { type, nth: random.int(0, 5) }
     case 'pauseWorker':
-      return { type, nth: random.int(0, 5), ms: random.int(20, LONGEST_PAUSE) }
+      return {
+        type,
+        nth: random.int(0, 5),
+        ms: random.chance(0.1) ? TOO_LONG : random.int(20, LONGEST_PAUSE),
+      }
     case 'pausePrimary':
       return { type, ms: random.int(20, LONGEST_PAUSE) }
     default:

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import type { ReleaseKind, ReleasePlan } from './plan.js'
 
 /** Times of a worker, in ms: short, so that rounds are, and long enough for a machine that is busy. */
-export const STOP_TIMEOUT = 3_000
-const MIN_UPTIME = 250
+export const STOP_TIMEOUT = 5_000
+const MIN_UPTIME = 300
 const READY_TIMEOUT = 10_000
 /** For the release that never becomes ready: it has started long before. */
 const HOPELESS_READY_TIMEOUT = 900

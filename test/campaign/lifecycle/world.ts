@@ -9,7 +9,7 @@ import { type RecordingUpstream, startUpstream } from '../../../examples/feed/up
 import { ControlClient } from '../../../src/control/client.js'
 import { signalProcess } from '../../../src/shared/process-identity.js'
 import type { SupervisorStatus } from '../../../src/shared/status.js'
-import { descendantsOf, isZombie, type ProcessRow } from '../../support/process-tree.js'
+import { descendantsOf, isZombie, killProcesses, type ProcessRow } from '../../support/process-tree.js'
 import { type CliResult, runCli } from '../../support/run-cli.js'
 import { SupervisorProcess } from '../../support/supervisor-process.js'
 import type { Call, Fault } from './journal.js'
@@ -40,7 +40,10 @@ export class World {
   readonly #story: { at: number; text: string }[] = []
   readonly #begun = performance.now()
 
+  static readonly #open = new Set<World>()
+
   private constructor(upstream: RecordingUpstream) {
+    World.#open.add(this)
     this.upstream = upstream
     mkdirSync(join(this.folder, 'cwd'))
     this.releases = new Releases(this.folder, upstream.url)
@@ -48,6 +51,17 @@ export class World {
 
   static async open(): Promise<World> {
     return new World(await startUpstream({ keepsMessages: false }))
+  }
+
+  /** Ends all worlds at once, in the middle of whatever happens in them. */
+  static abandonAll(): void {
+    for (const world of World.#open) {
+      // Whoever is forked while the first are killed is found the second time.
+      for (let sweep = 0; sweep < 2; sweep++)
+        for (const supervisor of world.supervisors) killProcesses(supervisor.members())
+      for (const supervisor of world.supervisors) supervisor.removeFolder()
+      rmSync(world.folder, { recursive: true, force: true })
+    }
   }
 
   get supervisor(): SupervisorProcess {
@@ -117,7 +131,10 @@ export class World {
 
   /** Workers of the present supervisor that live now, in the order of their pids; ready or not. */
   workers(): ProcessRow[] {
-    return descendantsOf(this.supervisor.pid).filter((row) => !isZombie(row))
+    // Not the helpers that it runs now and then, such as `node --check`.
+    return descendantsOf(this.supervisor.pid).filter(
+      (row) => !isZombie(row) && /worker\/preload\.js/.test(row.command),
+    )
   }
 
   /** Signals a process as a fault from outside, and takes it down. */
@@ -166,6 +183,7 @@ export class World {
     }
     await this.load?.stop()
     await this.upstream.stop()
+    World.#open.delete(this)
     if (!keeps) return rmSync(this.folder, { recursive: true, force: true })
     writeFileSync(join(this.folder, 'upstream.log'), `${this.upstream.describe(10_000)}\n`)
     const commands = this.calls.map(
