@@ -3,17 +3,10 @@
 
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { printable } from '../shared/printable.js'
-import type { Command } from './command.js'
 import { CommandLineError, parseCommandLine } from './command-line.js'
-import { logsCommand } from './commands/logs.js'
-import { reloadCommand } from './commands/reload.js'
-import { startCommand } from './commands/start.js'
-import { statusCommand } from './commands/status.js'
-import { stopCommand } from './commands/stop.js'
+import { commandsFor } from './command-table.js'
 import { exitCodeOf, type MistakeCode } from './exit-code.js'
 import { Screen } from './screen.js'
-
-const COMMANDS: readonly Command[] = [startCommand, reloadCommand, stopCommand, statusCommand, logsCommand]
 
 /** @param argv without node and script. */
 export const main = async (argv: readonly string[]): Promise<void> => {
@@ -25,7 +18,7 @@ const run = async (argv: readonly string[], screen: Screen, env: NodeJS.ProcessE
   let mistake: MistakeCode = 2
   let isJson = argv.slice(0, argv.indexOf('--') >>> 0).includes('--json')
   try {
-    const parsed = parseCommandLine(argv, COMMANDS, screen)
+    const parsed = parseCommandLine(argv, await commandsFor(argv), screen)
     if (parsed.kind === 'shown') return parsed.exitCode
     const { command, flags, operands, args } = parsed
     mistake = command.mistake
