@@ -1,0 +1,59 @@
+// The order in which targets are measured: A B C A B C ..., so that a busy moment of the machine does not fall on one of
+// them alone. The first round warms up files and caches and is thrown away.
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+
+const MOST = 100_000
+
+/**
+ * Whole numbers of the command line, such as `--rounds 5`.
+ *
+ * @template {string} Name
+ * @param {Record<Name, number>} defaults
+ * @returns {Record<Name, number>}
+ */
+export function numbersAsked(defaults) {
+  const given = { ...defaults }
+  const names = /** @type {Name[]} */ (Object.keys(defaults))
+  const options = Object.fromEntries(names.map((name) => [name, { type: /** @type {const} */ ('string') }]))
+  try {
+    const { values } = parseArgs({ options })
+    for (const name of names) given[name] = wholeNumber(name, values[name] ?? String(defaults[name]))
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(2)
+  }
+  return given
+}
+
+/** @param {string} name @param {string} text */
+function wholeNumber(name, text) {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 1 && number <= MOST) return number
+  throw new Error(`--${name}: "${text}" is not allowed; use a whole number from 1 to ${MOST}`)
+}
+
+/** The heading of what is printed. @param {string} title @param {number} rounds */
+export function printTitle(title, rounds) {
+  const times = rounds === 1 ? '1 round' : `${rounds} rounds`
+  console.log(`## ${title}\n\nnode ${process.version}, ${availableParallelism()} cores, ${times}`)
+}
+
+/**
+ * Measures each target once a round.
+ *
+ * @template Target, Result
+ * @param {{ rounds: number, targets: readonly Target[], measure: (target: Target) => Promise<Result> }} options
+ * @returns {Promise<Map<Target, Result[]>>} By target, a result a round.
+ */
+export async function measureInRounds({ rounds, targets, measure }) {
+  /** @type {Map<Target, Result[]>} */
+  const results = new Map(targets.map((target) => [target, []]))
+  for (let round = 0; round <= rounds; round++) {
+    for (const target of targets) {
+      const result = await measure(target)
+      if (round > 0) results.get(target)?.push(result)
+    }
+  }
+  return results
+}
