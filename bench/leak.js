@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { workersAnswer, workersReplaced } from './kit/answers.js'
 import { openDescriptors } from './kit/processes.js'
-import { numbersAsked, printTitle } from './kit/rounds.js'
+import { isTry, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
 import { printTable } from './kit/table.js'
 import { probeFile, supervisor } from './targets/supervisor.js'
@@ -19,13 +19,13 @@ import { probeFile, supervisor } from './targets/supervisor.js'
 
 const WORKERS = 2
 /** Rows of the sampling. */
-const STEPS = 10
+const STEPS = isTry ? 1 : 10
 /** ms until exits have been seen and connections are closed. */
-const SETTLE = 500
+const SETTLE = isTry ? 100 : 500
 const PROBE_TIMEOUT = 10_000
 /** Growth of the heap, in MiB, that is still noise and the bounded memory of the last log lines. */
 const HEAP_NOISE = 1
-const { reloads, samples } = numbersAsked({ reloads: 10, samples: 1_440 })
+const { reloads, samples } = numbersAsked({ reloads: 10, samples: 1_440 }, { reloads: 1, samples: 10 })
 
 printTitle(`What the primary holds: ${reloads} rolling restarts, then ${samples} requests for its status`, 1)
 const target = supervisor({

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { workersAnswer, workersReplaced } from './kit/answers.js'
 import { spread } from './kit/figures.js'
 import { memoryOf } from './kit/processes.js'
-import { measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
+import { isTry, measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
 import { printTable } from './kit/table.js'
 import { installed, pm2 } from './targets/pm2.js'
@@ -15,8 +15,8 @@ import { supervisor } from './targets/supervisor.js'
 
 const WORKERS = 2
 /** Node gives memory back for a while after it has been busy. */
-const SETTLE = 1_500
-const { rounds, reloads } = numbersAsked({ rounds: 3, reloads: 10 })
+const SETTLE = isTry ? 0 : 1_500
+const { rounds, reloads } = numbersAsked({ rounds: 3, reloads: 10 }, { reloads: 1 })
 printTitle('Memory, MiB', rounds)
 const results = await measureInRounds({
   rounds,

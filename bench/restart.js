@@ -5,7 +5,7 @@
 // for `minUptime` (1 s) on purpose, before it takes over; `--min-uptime 0` shows the restart without that.
 import { workersAnswer, workersReplaced } from './kit/answers.js'
 import { ratio, spread } from './kit/figures.js'
-import { measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
+import { isTry, measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
 import { printTable } from './kit/table.js'
 import { installed, pm2 } from './targets/pm2.js'
@@ -26,10 +26,10 @@ const targets = installed([
   pm2({ name: 'pm2, by command' }),
 ])
 const rows = []
-for (const workers of [2, 4]) {
+for (const workers of isTry ? [2] : [2, 4]) {
   const results = await measureInRounds({
     rounds,
-    targets,
+    targets: isTry ? targets.slice(0, 2) : targets,
     measure: (target) => withService(target, workers, (service) => restart(service, workers)),
   })
   const base = results.get(raw)?.map(({ answered }) => answered) ?? []

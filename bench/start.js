@@ -1,7 +1,7 @@
 // node bench/start.js [--rounds 9]: from the command that starts a service to the first answer of its last worker.
 import { workersAnswer } from './kit/answers.js'
 import { median, ratio, spread } from './kit/figures.js'
-import { measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
+import { isTry, measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
 import { printTable } from './kit/table.js'
 import { installed, pm2 } from './targets/pm2.js'
@@ -17,7 +17,7 @@ const targets = installed([
   pm2({ name: 'pm2, daemon starts too' }),
 ])
 const rows = []
-for (const workers of [2, 4]) {
+for (const workers of isTry ? [2] : [2, 4]) {
   const results = await measureInRounds({
     rounds,
     targets,

@@ -12,7 +12,7 @@ import { supervisor } from './targets/supervisor.js'
 
 const WORKERS = 2
 const CONNECTIONS = 32
-const { rounds, ms } = numbersAsked({ rounds: 9, ms: 2_000 })
+const { rounds, ms } = numbersAsked({ rounds: 9, ms: 2_000 }, { ms: 100 })
 printTitle(`Throughput: ${WORKERS} workers, ${CONNECTIONS} keep-alive connections`, rounds)
 const results = await measureInRounds({
   rounds,

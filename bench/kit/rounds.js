@@ -5,20 +5,25 @@ import { parseArgs } from 'node:util'
 
 const MOST = 100_000
 
+/** `--try`: one short round without a warm-up and without pm2, to see that a measure works. Its figures mean nothing. */
+export const isTry = process.argv.includes('--try')
+
 /**
  * Whole numbers of the command line, such as `--rounds 5`.
  *
  * @template {string} Name
- * @param {Record<Name, number>} defaults
+ * @param {Record<Name, number>} defaults @param {Partial<Record<Name, number>>} [tries] The defaults of `--try`.
  * @returns {Record<Name, number>}
  */
-export function numbersAsked(defaults) {
-  const given = { ...defaults }
+export function numbersAsked(defaults, tries = {}) {
+  const given = isTry ? { ...defaults, rounds: 1, ...tries } : { ...defaults }
   const names = /** @type {Name[]} */ (Object.keys(defaults))
-  const options = Object.fromEntries(names.map((name) => [name, { type: /** @type {const} */ ('string') }]))
+  /** @type {import('node:util').ParseArgsConfig['options']} */
+  const options = { try: { type: 'boolean' } }
+  for (const name of names) options[name] = { type: 'string' }
   try {
     const { values } = parseArgs({ options })
-    for (const name of names) given[name] = wholeNumber(name, values[name] ?? String(defaults[name]))
+    for (const name of names) given[name] = wholeNumber(name, String(values[name] ?? given[name]))
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exit(2)
@@ -49,7 +54,7 @@ export function printTitle(title, rounds) {
 export async function measureInRounds({ rounds, targets, measure }) {
   /** @type {Map<Target, Result[]>} */
   const results = new Map(targets.map((target) => [target, []]))
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = isTry ? 1 : 0; round <= rounds; round++) {
     for (const target of targets) {
       const result = await measure(target)
       if (round > 0) results.get(target)?.push(result)

@@ -2,16 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { killIfThere, ROOT, run, undoOnExit } from '../kit/launch.js'
+import { isTry } from '../kit/rounds.js'
 import { APP } from '../kit/service.js'
 
 const COMMAND = 'tools/pm2/node_modules/pm2/bin/pm2'
 
-export const hasPm2 = existsSync(join(ROOT, COMMAND))
+const hasPm2 = existsSync(join(ROOT, COMMAND))
 
 /** The targets, without those of pm2 where it is not installed; then a line says so. @param {import('../kit/service.js').Target[]} targets */
 export function installed(targets) {
-  if (hasPm2) return targets
-  console.log('\npm2 is missing and left out; bring it: npm ci --prefix tools/pm2')
+  if (hasPm2 && !isTry) return targets
+  if (!hasPm2) console.log('\npm2 is missing and left out; bring it: npm ci --prefix tools/pm2')
   return targets.filter(({ name }) => !name.startsWith('pm2'))
 }
 
