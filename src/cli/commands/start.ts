@@ -50,9 +50,12 @@ export const startCommand: Command = {
 }
 
 const superviseUntilEnd = async (call: Call): Promise<number> => {
-  const { startSupervisor } = await import('../../control/start-supervisor.js')
   const read = settingsReader(call)
-  const settings = await read()
+  // At the same time: the check of the script is a process of its own, most of the time.
+  const [settings, { startSupervisor }] = await Promise.all([
+    read(),
+    import('../../control/start-supervisor.js'),
+  ])
   const { ended } = await startSupervisor({
     settings,
     resolve: () => read(settings.name),
