@@ -6,6 +6,7 @@
 // except of an import. The files in dist/ are there unpacked too, for coverage and for stacks (src/shared/packed.ts).
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
+import { Script } from 'node:vm'
 import ts from 'typescript'
 
 /**
@@ -18,12 +19,12 @@ export function pack(root, entry, packed) {
   const modules = new Map()
   collect(entry)
   const functions = [...modules].map(
-    ([path, text]) => `${JSON.stringify(path)}(exports, require, url) {\n${text}}`,
+    ([path, text]) => `${JSON.stringify(path)}(exports, require, __url) {\n${text}}`,
   )
-  writeFileSync(
-    resolve(root, packed),
-    `${PRELUDE}const modules = {\n${functions.join(',\n')}\n}\nmodule.exports = load(${JSON.stringify(entry)})\n`,
-  )
+  const text = `${PRELUDE}const modules = {\n${functions.join(',\n')}\n}\nmodule.exports = load(${JSON.stringify(entry)})\n`
+  // A module with a name of its own for `exports` or `require` is found out here, and not by a user.
+  new Script(text, { filename: packed })
+  writeFileSync(resolve(root, packed), text)
 
   /** @param {string} path */
   function collect(path) {
@@ -51,6 +52,7 @@ const load = (path) => {
   modules[path](exports, load, () => require('node:url').pathToFileURL(__dirname + '/' + path).href)
   return exports
 }
+load.native = (url) => import(url)
 load.imported = (path) => {
   const exports = load(path)
   return exports.__esModule ? exports : { ...exports, default: exports }
@@ -63,8 +65,9 @@ load.imported = (path) => {
  */
 function asFunction(source, resolveRelative) {
   const withoutWaiting = source
-    .replace(/\bawait import\(/g, 'require.imported(')
-    .replace(/\bimport\.meta\.url\b/g, 'url()')
+    .replace(/\bawait import\((?=['"])/g, 'require.imported(')
+    .replace(/\bimport\((?=[^'"])/g, 'require.native(')
+    .replace(/\bimport\.meta\.url\b/g, '__url()')
     .replace(/^\/\/# sourceMappingURL=.*$/m, '')
   const { outputText } = ts.transpileModule(withoutWaiting, {
     compilerOptions: {

@@ -8,6 +8,7 @@ import { dirname, extname, join } from 'node:path'
 import { compileFunction } from 'node:vm'
 import { errnoOf } from './config-file.js'
 import { ForksafeError } from './errors.js'
+import { parsesAsModule } from './module-syntax.js'
 
 const CHECK_TIMEOUT = 10_000
 /** Larger bundles are left to the worker: reading them here would hold up the primary. */
@@ -90,6 +91,10 @@ const syntaxError = async (path: string): Promise<SyntaxFailure | undefined> => 
   if (kind !== 'module' && isCommonJs(source)) return undefined
   const text = createHash('sha256').update(`${kind}\n${source}`).digest('hex')
   if (text === lastParsed) return undefined
+  if (kind !== 'commonjs' && (await parsesAsModule(source))) {
+    lastParsed = text
+    return undefined
+  }
   const failure =
     kind === 'unknown'
       ? await check(['--check', '--input-type=module', '-'], source)
@@ -98,7 +103,7 @@ const syntaxError = async (path: string): Promise<SyntaxFailure | undefined> => 
   return failure
 }
 
-/** The last module that `node --check` let through: a rolling restart of an unchanged script need not ask again. */
+/** The last module that was let through: a rolling restart of an unchanged script need not ask again. */
 let lastParsed: string | undefined
 
 /** `unknown`: without a package type Node decides by the text, and `node --check` lets pass all that looks like a module. */

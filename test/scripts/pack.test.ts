@@ -19,7 +19,8 @@ t.test('a packed file does what its modules do, each of them once', async (t) =>
       "const { late } = await import('./late.js')",
       "const { default: path } = await import('node:path')",
       'console.log(count, late, basename("/a/b"), typeof fs.readFileSync, typeof path.join)',
-      "import('./late.js').then(({ late }) => console.log('again', late))",
+      "const url = 'data:text/javascript,console.log(1)'",
+      "import('./late.js').then(({ late }) => console.log('again', late)).then(() => import(url))",
     ].join('\n'),
     'late.js': "console.log('late runs')\nexport const late = 'late'\n",
     deep: {
@@ -28,7 +29,7 @@ t.test('a packed file does what its modules do, each of them once', async (t) =>
     },
   })
   pack(dist, 'entry.js', 'packed.cjs')
-  t.equal(run(join(dist, 'packed.cjs')), 'late runs\n2 late b function function\nagain late\n')
+  t.equal(run(join(dist, 'packed.cjs')), 'late runs\n2 late b function function\nagain late\n1\n')
 })
 
 t.test('a packed module knows where the module was', async (t) => {
@@ -45,4 +46,9 @@ t.test('an import that leads nowhere is named', async (t) => {
   t.throws(() => pack(dist, 'entry.js', 'packed.cjs'), {
     message: 'none.js: does not exist, and is to be packed into packed.cjs',
   })
+})
+
+t.test('a module that cannot be packed fails the build', async (t) => {
+  const dist = t.testdir({ 'entry.js': 'const exports = 1\nexport const a = exports\n' })
+  t.throws(() => pack(dist, 'entry.js', 'packed.cjs'), { name: 'SyntaxError' })
 })

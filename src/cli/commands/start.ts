@@ -51,7 +51,7 @@ export const startCommand: Command = {
 
 const superviseUntilEnd = async (call: Call): Promise<number> => {
   const read = settingsReader(call)
-  // At the same time: the check of the script is a process of its own, most of the time.
+  // At the same time: the check of a script may take a process of its own.
   const [settings, { startSupervisor }] = await Promise.all([
     read(),
     import('../../control/start-supervisor.js'),
