@@ -6,7 +6,7 @@ const QUESTION = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
 /**
  * @param {{ port: number, connections: number, ms: number }} options
- * @returns {Promise<number>} Answers a second.
+ * @returns {Promise<{ answers: number, seconds: number }>}
  * @throws when a connection fails, or an answer is not complete in one piece.
  */
 export async function barrage({ port, connections, ms }) {
@@ -36,8 +36,7 @@ export async function barrage({ port, connections, ms }) {
   const failed = Promise.all(clients)
   await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, ms))])
   isOver = true
-  const seconds = (performance.now() - begun) / 1_000
-  const rate = answers / seconds
+  const result = { answers, seconds: (performance.now() - begun) / 1_000 }
   await failed
-  return rate
+  return result
 }

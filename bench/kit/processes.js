@@ -31,3 +31,15 @@ export function isGone(pid) {
     return true
   }
 }
+
+/** ms of CPU that a process has used, all its threads together. @param {number} pid */
+export function cpuOf(pid) {
+  const folder = `/proc/${pid}/task`
+  const nanoseconds = readdirSync(folder).map((thread) =>
+    Number(readFileSync(`${folder}/${thread}/schedstat`, 'latin1').split(' ')[0]),
+  )
+  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6
+}
+
+/** @param {Iterable<number>} pids */
+export const cpuOfAll = (pids) => [...pids].reduce((sum, pid) => sum + cpuOf(pid), 0)

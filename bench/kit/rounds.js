@@ -1,6 +1,6 @@
 // The order in which targets are measured: A B C A B C ..., so that a busy moment of the machine does not fall on one of
 // them alone. The first round warms up files and caches and is thrown away.
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
 const MOST = 100_000
@@ -38,10 +38,13 @@ function wholeNumber(name, text) {
   throw new Error(`--${name}: "${text}" is not allowed; use a whole number from 1 to ${MOST}`)
 }
 
-/** The heading of what is printed. @param {string} title @param {number} rounds */
+/** The heading of what is printed; a load above the number of cores says that the figures are of a busy machine. @param {string} title @param {number} rounds */
 export function printTitle(title, rounds) {
   const times = rounds === 1 ? '1 round' : `${rounds} rounds`
-  console.log(`## ${title}\n\nnode ${process.version}, ${availableParallelism()} cores, ${times}`)
+  const load = loadavg()[0]?.toFixed(1)
+  console.log(
+    `## ${title}\n\nnode ${process.version}, ${availableParallelism()} cores, load average ${load} before, ${times}`,
+  )
 }
 
 /**
