@@ -19,7 +19,8 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.once(signal, () => process.exit(1))
 }
 process.on('exit', () => {
-  for (const undo of unfinished) undo()
+  // The last first: a folder goes after the processes that write to it, and that it tells the pids of.
+  for (const undo of [...unfinished].reverse()) undo()
 })
 
 /** Runs `use` with a folder of its own, that is gone afterwards. @template T @param {(folder: string) => Promise<T>} use */
@@ -96,7 +97,9 @@ export async function run(args, env) {
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: END_TIMEOUT * 4,
   })
+  const forget = undoOnExit(() => child.kill('SIGKILL'))
   const [code, signal] = await once(child, 'exit')
+  forget()
   if (code !== 0) throw new Error(`node ${args.join(' ')} ended with ${signal ?? `exit code ${code}`}`)
 }
 
