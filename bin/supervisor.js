@@ -5,6 +5,6 @@ const { FORKSAFE_DEBUG, NODE_V8_COVERAGE } = process.env
 const built =
   FORKSAFE_DEBUG || NODE_V8_COVERAGE
     ? import('../dist/cli/main.js')
-    : Promise.resolve(require('../dist/supervisor.cjs'))
+    : Promise.resolve(require('../dist/packed/supervisor.cjs'))
 
 built.then(({ main }) => main(process.argv.slice(2)))

@@ -28,7 +28,7 @@ export interface WorkerListener {
 /** What node is told, so that the runtime of a worker is there before the first line of the script. */
 const runtimeArguments = (): string[] =>
   isPacked(process.env)
-    ? ['--require', fileURLToPath(new URL('../preload.cjs', import.meta.url))]
+    ? ['--require', fileURLToPath(new URL('../packed/preload.cjs', import.meta.url))]
     : ['--import', new URL('../worker/preload.js', import.meta.url).href]
 
 export class WorkerProcess {

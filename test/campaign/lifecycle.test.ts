@@ -46,7 +46,7 @@ t.test('a campaign that is ended in the middle of a round leaves no process of i
   const exited = once(campaign, 'exit')
   const rows = await eventually(
     () => descendantsOf(campaign.pid ?? 0),
-    (found) => found.some(({ command }) => command.includes('preload.js')),
+    (found) => found.some(({ command }) => /preload\.c?js/.test(command)),
     { what: 'a worker of a round' },
   )
   campaign.kill('SIGTERM')

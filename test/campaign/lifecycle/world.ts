@@ -133,7 +133,7 @@ export class World {
   workers(): ProcessRow[] {
     // Not the helpers that it runs now and then, such as `node --check`.
     return descendantsOf(this.supervisor.pid).filter(
-      (row) => !isZombie(row) && /worker\/preload\.js/.test(row.command),
+      (row) => !isZombie(row) && /\/preload\.c?js/.test(row.command),
     )
   }
 
