@@ -15,8 +15,10 @@ t.test('a program of the system that hangs costs the figures, not the answer', a
   writeFileSync(join(folder, 'getconf'), '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 })
   const { PATH } = process.env
   process.env.PATH = `${folder}:${PATH}`
+  t.teardown(() => {
+    process.env.PATH = PATH
+  })
   const asked = resourceUsage([process.pid])
-  process.env.PATH = PATH
   t.same(await withDeadline(asked, { what: 'an answer', timeout: 5_000 }), new Map())
   killProcesses(descendantsOf(process.pid))
   forgetUsageHistory()
