@@ -2,7 +2,10 @@
 // pidusage keeps a history per pid for its CPU figure (and, on Linux, an open descriptor): `forget` ends it, so that
 // a reused pid never inherits the history of a dead worker.
 
-import pidusage from 'pidusage'
+import type pidusage from 'pidusage'
+
+/** Loaded for the first question: a supervisor that nobody asks does without. */
+let library: typeof pidusage | undefined
 
 export interface ResourceUsage {
   rssBytes: number
@@ -16,10 +19,12 @@ const PATIENCE = 1_000
 /** Figures by pid; a pid that cannot be read (it has just died) is left out. Never rejects, and takes 1 s at most. */
 export const resourceUsage = async (pids: readonly number[]): Promise<Map<number, ResourceUsage>> => {
   const figures = new Map<number, ResourceUsage>()
+  library ??= (await import('pidusage')).default
+  const usageOf = library
   const read = Promise.all(
     pids.map(async (pid) => {
       try {
-        const { memory, cpu } = await pidusage(pid)
+        const { memory, cpu } = await usageOf(pid)
         figures.set(pid, { rssBytes: memory, cpuPercent: Math.round(cpu * 10) / 10 })
       } catch {
         // Gone between the question and the answer.
@@ -36,4 +41,4 @@ export const resourceUsage = async (pids: readonly number[]): Promise<Map<number
 }
 
 /** To be called when worker processes have come and gone, and at the end. */
-export const forgetUsageHistory = (): void => pidusage.clear()
+export const forgetUsageHistory = (): void => library?.clear()

@@ -2,7 +2,9 @@
 // What is known about it is src/primary/worker-handle.ts; nothing is decided here, everything becomes a command.
 
 import cluster, { type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
 import { type Cut, LineSplitter } from '../observe/line-splitter.js'
+import { isPacked } from '../shared/packed.js'
 import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
@@ -23,7 +25,11 @@ export interface WorkerListener {
   readonly beforeCut: Cut
 }
 
-const PRELOAD = new URL('../worker/preload.js', import.meta.url).href
+/** What node is told, so that the runtime of a worker is there before the first line of the script. */
+const runtimeArguments = (): string[] =>
+  isPacked(process.env)
+    ? ['--require', fileURLToPath(new URL('../preload.cjs', import.meta.url))]
+    : ['--import', new URL('../worker/preload.js', import.meta.url).href]
 
 export class WorkerProcess {
   readonly pid: number
@@ -39,7 +45,7 @@ export class WorkerProcess {
       exec: settings.script,
       args: settings.args,
       // Not the primary's own execArgv: what the supervisor was started with (--inspect!) is not the workers'.
-      execArgv: [...inspectorOff(), '--import', PRELOAD, ...settings.nodeArgs],
+      execArgv: [...inspectorOff(), ...runtimeArguments(), ...settings.nodeArgs],
       cwd: settings.cwd,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       serialization: 'json',

@@ -2,11 +2,13 @@
 // syntax errors. Whether it also works is what readiness tells; that lives in src/primary.
 
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
 import { compileFunction } from 'node:vm'
 import { errnoOf } from './config-file.js'
 import { ForksafeError } from './errors.js'
+import { parsesAsModule } from './module-syntax.js'
 
 const CHECK_TIMEOUT = 10_000
 /** Larger bundles are left to the worker: reading them here would hold up the primary. */
@@ -82,13 +84,40 @@ interface SyntaxFailure {
 }
 
 const syntaxError = async (path: string): Promise<SyntaxFailure | undefined> => {
-  const ending = extname(path)
-  if (ending === '.mjs' || ending === '.cjs') return check(['--check', path])
-  if (ending !== '.js') return undefined
-  if (packageType(dirname(path)) !== undefined) return check(['--check', path])
-  // Without a package type Node decides by the text, and `node --check` lets every text pass that looks like a module.
+  const kind = kindOf(path)
+  if (kind === undefined) return undefined
   const source = readFileSync(path, 'utf8')
-  return isCommonJs(source) ? undefined : check(['--check', '--input-type=module', '-'], source)
+  // What parses here needs no process of its own; for what does not, that process finds the words.
+  if (kind !== 'module' && isCommonJs(source)) return undefined
+  const text = createHash('sha256').update(`${kind}\n${source}`).digest('hex')
+  if (text === lastParsed) return undefined
+  if (kind !== 'commonjs' && (await parsesAsModule(source))) {
+    lastParsed = text
+    return undefined
+  }
+  const failure =
+    kind === 'unknown'
+      ? await check(['--check', '--input-type=module', '-'], source)
+      : await check(['--check', path])
+  if (failure === undefined) lastParsed = text
+  return failure
+}
+
+/** The last module that was let through: a rolling restart of an unchanged script need not ask again. */
+let lastParsed: string | undefined
+
+/** `unknown`: without a package type Node decides by the text, and `node --check` lets pass all that looks like a module. */
+const kindOf = (path: string): 'module' | 'commonjs' | 'unknown' | undefined => {
+  switch (extname(path)) {
+    case '.mjs':
+      return 'module'
+    case '.cjs':
+      return 'commonjs'
+    case '.js':
+      return packageType(dirname(path)) ?? 'unknown'
+    default:
+      return undefined
+  }
 }
 
 /** Parses, and runs nothing. */
@@ -108,7 +137,7 @@ const isCommonJs = (source: string): boolean => {
 }
 
 /** `type` of the nearest package.json. */
-const packageType = (folder: string): string | undefined => {
+const packageType = (folder: string): 'module' | 'commonjs' | undefined => {
   for (let at = folder; ; at = dirname(at)) {
     try {
       const parsed: unknown = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'))

@@ -24,12 +24,17 @@ export class Connection {
   session: ServerHttp2Session | null = null
   /** Whether its server speaks TLS and the handshake is not done. */
   isShakingHands: boolean
+  /** When it was accepted, on the monotonic clock. */
+  readonly since: number
+  /** Whether there has been a request on it. */
+  wasUsed = false
   /** Whether we have said that we send no more. */
   isEnded = false
   #isForced = false
 
-  constructor(socket: Socket, isShakingHands: boolean) {
+  constructor(socket: Socket, isShakingHands: boolean, since: number) {
     this.socket = socket
+    this.since = since
     this.isShakingHands = isShakingHands
   }
 

@@ -18,7 +18,15 @@ export interface Traffic {
   idle: number
   /** When a connection or request last began or ended, on the monotonic clock. */
   lastActivityAt: number
+  /** Until then a connection that has not been used yet is likely to bring its first request; 0 without one. */
+  freshUntil: number
 }
+
+/**
+ * Who opens a connection is about to send something over it, but on a busy machine or a slow line that takes its time;
+ * ended before, it would fail a client that does not retry. Browsers open some that they never use.
+ */
+const FRESH = 2_000
 
 /** On a socket: its {@link Connection}. A property, because http2 hands out its socket only behind a proxy. */
 const CONNECTION = Symbol('forksafe connection')
@@ -58,12 +66,15 @@ export class Connections {
       longLived: 0,
       idle: 0,
       lastActivityAt: this.#lastActivityAt,
+      freshUntil: 0,
     }
     for (const connection of this.#open) {
       const { requests, longLived } = connection.work()
       traffic.requests += requests
       traffic.longLived += longLived
-      if (requests + longLived === 0 && !connection.isEnded) traffic.idle++
+      if (requests + longLived > 0 || connection.isEnded) continue
+      traffic.idle++
+      if (!connection.wasUsed) traffic.freshUntil = Math.max(traffic.freshUntil, connection.since + FRESH)
     }
     return traffic
   }
@@ -99,6 +110,7 @@ export class Connections {
     const response = propertyOf(message, 'response')
     if (!(socket instanceof Socket) || !isServerResponse(response)) return
     const connection = connectionOf(socket) ?? this.#connected(socket)
+    connection.wasUsed = true
     connection.responses.add(response)
     this.#active()
     if (this.#isDraining) response.shouldKeepAlive = false
@@ -112,6 +124,7 @@ export class Connections {
     const connection = session.destroyed ? undefined : connectionOf(session.socket)
     if (connection === undefined) return
     connection.session = session
+    connection.wasUsed = true
     session.on('stream', (stream: ServerHttp2Stream) => {
       connection.streams.add(stream)
       this.#active()
@@ -126,7 +139,11 @@ export class Connections {
   #connected(socket: Socket): Connection {
     const server = propertyOf(socket, 'server')
     const isTls = typeof propertyOf(server, 'setSecureContext') === 'function'
-    const connection = new Connection(socket, isTls && propertyOf(socket, 'encrypted') !== true)
+    const connection = new Connection(
+      socket,
+      isTls && propertyOf(socket, 'encrypted') !== true,
+      monotonicNow(),
+    )
     Object.defineProperty(socket, CONNECTION, { value: connection })
     this.#open.add(connection)
     this.#active()

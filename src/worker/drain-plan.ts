@@ -80,6 +80,8 @@ export interface DrainView {
   longLived: number
   idle: number
   lastActivityAt: number
+  /** Until then a connection that has not been used yet is waited for; 0 without one. */
+  freshUntil: number
   /** Whether the application listens to SIGTERM or SIGINT itself. */
   appListens: boolean
   hooksDone: boolean
@@ -111,7 +113,7 @@ export class DrainPlan {
 export const nextMoment = (phase: DrainPhase, view: DrainView): number | null => {
   const { times } = view
   const moments: Record<DrainPhase, readonly number[]> = {
-    answering: [view.lastActivityAt + times.lull, times.backgroundBy, times.answerBy],
+    answering: [view.lastActivityAt + times.lull, view.freshUntil, times.backgroundBy, times.answerBy],
     hooks: [],
     lingering: [times.deadline],
     clients: [],
@@ -158,5 +160,5 @@ const hasAnswered = (view: DrainView): boolean => {
   if (now >= times.answerBy) return true
   if (!view.barrierPassed || view.requests > 0) return false
   if (view.background > 0 && now < times.backgroundBy) return false
-  return view.idle === 0 || now >= view.lastActivityAt + times.lull
+  return view.idle === 0 || now >= Math.max(view.lastActivityAt + times.lull, view.freshUntil)
 }

@@ -96,7 +96,8 @@ export class Drain {
     // In this order: what the primary hands over after it has read that the listeners are closed goes elsewhere, and
     // the barrier is answered behind what it had handed over before.
     listeners.refuse()
-    void barrier().then(() => this.#finished('barrierPassed'))
+    // As with timers: what the kernel has for us beside the barrier's answer is read first.
+    void barrier().then(() => setImmediate(() => this.#finished('barrierPassed')))
     connections.announceEnd(() => this.#advance())
     hooks.onSettled(() => this.#advance())
   }

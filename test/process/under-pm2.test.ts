@@ -116,7 +116,7 @@ class Pm2 {
 
   /** Supervisors and workers, not pm2 itself. */
   services(): ProcessRow[] {
-    return this.members().filter(({ command }) => /preload\.js|ProcessContainer|supervisor/.test(command))
+    return this.members().filter(({ command }) => /preload\.c?js|ProcessContainer|supervisor/.test(command))
   }
 
   members(): ProcessRow[] {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { checkScript } from '../../src/shared/script-check.js'
@@ -51,6 +52,24 @@ t.test('syntax errors are found with line and message, whatever kind of module i
       message: `script: ${path}:2: SyntaxError: Unexpected token ';'`,
     })
   }
+})
+
+t.test('a module that was let through is checked again when its text has changed', async (t) => {
+  const path = join(t.testdir({ 'a.mjs': 'export {}' }), 'a.mjs')
+  await t.resolves(checkScript(path, context))
+  await t.resolves(checkScript(path, context))
+  for (let times = 0; times < 2; times++) {
+    writeFileSync(path, 'export {')
+    await t.rejects(checkScript(path, context), { code })
+    writeFileSync(path, 'export {}')
+    await t.resolves(checkScript(path, context))
+  }
+})
+
+t.test('the same text is checked as the kind of module that it is', async (t) => {
+  const folder = t.testdir({ 'a.cjs': 'with ({}) {}', 'a.mjs': 'with ({}) {}' })
+  await t.resolves(checkScript(join(folder, 'a.cjs'), context))
+  await t.rejects(checkScript(join(folder, 'a.mjs'), context), { code })
 })
 
 t.test('syntax is left to the worker where a loader may change what the text means', async (t) => {

@@ -20,6 +20,7 @@ const QUIET: DrainView = {
   longLived: 0,
   idle: 0,
   lastActivityAt: 0,
+  freshUntil: 0,
   appListens: false,
   hooksDone: true,
   clientsDone: true,

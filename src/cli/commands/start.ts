@@ -61,9 +61,12 @@ const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
 }
 
 const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<number> => {
-  const { startSupervisor } = await import('../../control/start-supervisor.js')
   const read = settingsReader(call)
-  const { settings } = await read()
+  // At the same time: the check of a script may take a process of its own.
+  const [{ settings }, { startSupervisor }] = await Promise.all([
+    read(),
+    import('../../control/start-supervisor.js'),
+  ])
   const { ended } = await startSupervisor({
     settings,
     resolve: async () => (await read(settings.name)).settings,
