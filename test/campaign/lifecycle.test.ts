@@ -47,7 +47,7 @@ t.test('a campaign that is ended in the middle of a round leaves no process of i
   const rows = await eventually(
     () => descendantsOf(campaign.pid ?? 0),
     (found) => found.some(({ command }) => /preload\.c?js/.test(command)),
-    { what: 'a worker of a round' },
+    { what: 'a worker of a round', timeout: 30_000 },
   )
   campaign.kill('SIGTERM')
   t.same(await exited, [143, null])

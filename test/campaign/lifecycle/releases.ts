@@ -8,6 +8,8 @@ import type { ReleaseKind, ReleasePlan } from './plan.js'
 export const STOP_TIMEOUT = 5_000
 const MIN_UPTIME = 300
 const READY_TIMEOUT = 10_000
+/** For the release that exits at once: on a busy machine even that takes a moment. */
+const HOPELESS_MIN_UPTIME = 2_000
 /** For the release that never becomes ready: it has started long before. */
 const HOPELESS_READY_TIMEOUT = 900
 
@@ -70,7 +72,7 @@ export class Releases {
       name: NAME,
       workers,
       logFormat: 'json',
-      minUptime: MIN_UPTIME,
+      minUptime: kind === 'exitsAfterReady' ? HOPELESS_MIN_UPTIME : MIN_UPTIME,
       readyTimeout: kind === 'neverReady' ? HOPELESS_READY_TIMEOUT : READY_TIMEOUT,
       stopTimeout: STOP_TIMEOUT,
       env: {
