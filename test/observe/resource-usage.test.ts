@@ -16,7 +16,9 @@ t.test('a program of the system that hangs costs the figures, not the answer', a
   const { PATH } = process.env
   process.env.PATH = `${folder}:${PATH}`
   const asked = resourceUsage([process.pid])
-  process.env.PATH = PATH
+  t.teardown(() => {
+    process.env.PATH = PATH
+  })
   t.same(await withDeadline(asked, { what: 'an answer', timeout: 5_000 }), new Map())
   killProcesses(descendantsOf(process.pid))
   forgetUsageHistory()
