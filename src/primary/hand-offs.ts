@@ -9,13 +9,15 @@
 // another shape pass untouched, and then these two promises are not kept, and no other is touched.
 
 import type { ChildProcess } from 'node:child_process'
-import cluster from 'node:cluster'
 
 /** How long a connection waits before the round robin is told to try another worker: it would ask again at once. */
 const RETRY_AFTER = 5
 
 /** By then everything that a dead worker wrote has been read, and node:cluster has taken it off its list. */
 const AFTER_EXIT = 50
+
+/** Those whose workers take connections: they listen, and are neither held back nor on their way out. */
+const taking = new Set<HandOffs>()
 
 interface Closable {
   close(): void
@@ -25,6 +27,8 @@ export class HandOffs {
   readonly #child: ChildProcess
   readonly #unanswered = new Map<number, Closable>()
   #isAdmitted: boolean
+  #isListening = false
+  #isLeaving = false
 
   /** @param isAdmitted false: the worker is handed nothing until {@link admit}. */
   constructor(child: ChildProcess, isAdmitted: boolean) {
@@ -45,24 +49,45 @@ export class HandOffs {
     }
     Object.defineProperty(child, 'send', { value: intercept, configurable: true, writable: true })
     child.on('internalMessage', (message: unknown) => {
+      if (fieldOf(message, 'act') === 'listening' && fieldOf(message, 'cmd') === CLUSTER) {
+        this.#isListening = true
+        this.#noteTaking()
+      }
       const answered = fieldOf(message, 'ack')
-      if (typeof answered === 'number') this.#unanswered.delete(answered)
+      if (typeof answered !== 'number') return
+      const handle = this.#unanswered.get(answered)
+      this.#unanswered.delete(answered)
+      if (handle !== undefined && fieldOf(message, 'accepted') === false)
+        setImmediate(closeIfStranded, handle)
     })
     // Not at 'disconnect': Node does not emit it when a hand-off was under way.
-    child.once('exit', () => setTimeout(() => this.#takeBack(), AFTER_EXIT).unref())
+    child.once('exit', () => {
+      this.leaving()
+      setTimeout(() => this.#takeBack(), AFTER_EXIT).unref()
+    })
   }
 
   /** From now on it takes part in the round robin. */
   admit(): void {
     this.#isAdmitted = true
+    this.#noteTaking()
+  }
+
+  /** It has been told to leave: what it does not take any more goes to others, if there are any. */
+  leaving(): void {
+    this.#isLeaving = true
+    this.#noteTaking()
+  }
+
+  #noteTaking(): void {
+    if (this.#isAdmitted && this.#isListening && !this.#isLeaving) taking.add(this)
+    else taking.delete(this)
   }
 
   #takeBack(): void {
-    const isAnyoneLeft = Object.keys(cluster.workers ?? {}).length > 0
     for (const [number, handle] of this.#unanswered) {
-      // With its last worker node:cluster gives up the listener: a reset is better than a client that hangs.
-      if (isAnyoneLeft) this.#refuse(number)
-      else handle.close()
+      this.#refuse(number)
+      closeIfStranded(handle)
     }
     this.#unanswered.clear()
   }
@@ -70,6 +95,14 @@ export class HandOffs {
   #refuse(number: number): void {
     this.#child.emit('internalMessage', { cmd: CLUSTER, ack: number, accepted: false })
   }
+}
+
+/**
+ * With its last worker node:cluster gives up the listener, and what that worker refused at the last moment waits in its
+ * queue for ever: a reset is better than a client that hangs.
+ */
+const closeIfStranded = (handle: Closable): void => {
+  if (taking.size === 0) handle.close()
 }
 
 const CLUSTER = 'NODE_CLUSTER'

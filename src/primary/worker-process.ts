@@ -90,6 +90,7 @@ export class WorkerProcess {
 
   /** Never throws; a worker that is gone is not told anything, one that is still booting as soon as it listens. */
   tell(message: PrimaryMessage): void {
+    if (message.type === 'drain' || message.type === 'leave') this.#handOffs.leaving()
     if (this.#untold !== null) return void this.#untold.push(message)
     if (!this.#worker.process.connected) return
     this.#worker.process.send(toFrame(message), () => {})

@@ -125,5 +125,5 @@ t.test('logs that are followed end when the supervisor does', async (t) => {
   await withDeadline(begun, { what: 'the first line' })
   t.match(await supervisor.cli('stop'), { code: 0, stdout: /stopped/ })
   t.equal(await withDeadline(ended, { what: 'logs -f to end' }), 0)
-  t.match(stdout, /\[0:\d+\] release 1 told first/)
+  t.match(stdout, /\[0:\d+ g1\] release 1 told first/)
 })
