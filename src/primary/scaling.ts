@@ -1,5 +1,6 @@
 // Changing the number of workers while the others go on: new slots are filled, or the last ones drained and taken away.
-// A new slot whose first worker fails turns the change back: as many workers run as before.
+// A new slot whose first worker fails turns the change back: as many workers run as before. Nobody is sent away before all
+// who shall stay are ready: one of those who leave may be the only one that serves.
 
 import type { OperationResult, WorkerFailure } from '../shared/progress.js'
 import type { Board } from './board.js'
@@ -14,6 +15,7 @@ export class Scaling implements Change {
   readonly #to: number
   readonly #startedAt: number
   #failure: WorkerFailure | null = null
+  #isResized = false
 
   constructor(board: Board, to: number) {
     this.#board = board
@@ -21,7 +23,7 @@ export class Scaling implements Change {
     this.#to = to
     this.#startedAt = board.now
     board.emit({ type: 'progress', progress: { event: 'scaling', from: this.#from, to } })
-    this.#resize(to)
+    if (to >= this.#from) this.#resize(to)
   }
 
   releaseOf(): null {
@@ -45,42 +47,69 @@ export class Scaling implements Change {
   probationPassed(): void {}
 
   lost(slot: Slot, _handle: WorkerHandle, failure: WorkerFailure): boolean {
-    if (slot.index < this.#from || this.#failure !== null) return false
+    if (this.#failure !== null) return false
+    if (!this.#isResized) {
+      if (slot.index < this.#to) this.#failure = failure
+      return false
+    }
+    if (slot.index < this.#from) return false
     this.#failure = failure
     this.#resize(this.#from)
     return true
   }
 
   advance(): OperationResult | null {
-    const { pool, release, now } = this.#board
-    if (pool.live.some((handle) => handle.slot >= release.workers)) return null
-    if (this.#failure === null) {
-      const added = pool.slots.slice(this.#from)
-      if (added.some(({ serving }) => serving?.state !== 'ready')) return null
-    }
-    const ms = Math.round(now - this.#startedAt)
-    const { generation } = release
-    if (this.#failure === null) {
-      this.#board.emit({
-        type: 'progress',
-        progress: { event: 'scaled', from: this.#from, to: this.#to, ms },
-      })
-      const message = `${workers(this.#to)} ${this.#to === 1 ? 'runs' : 'run'} (${this.#from} before)`
-      return { ok: true, exitCode: 0, message, generation, failures: [] }
-    }
-    const failures = [this.#failure]
+    if (!this.#isResized) this.#sendAway()
+    if (this.#failure !== null) return this.#isSurplusGone ? this.#failed(this.#failure) : null
+    if (!this.#isResized || !this.#isDone) return null
+    const ms = Math.round(this.#board.now - this.#startedAt)
+    this.#board.emit({ type: 'progress', progress: { event: 'scaled', from: this.#from, to: this.#to, ms } })
+    const message = `${workers(this.#to)} ${this.#to === 1 ? 'runs' : 'run'} (${this.#from} before)`
+    return { ok: true, exitCode: 0, message, generation: this.#board.release.generation, failures: [] }
+  }
+
+  /** The surplus workers, when those that stay are ready; if one of them cannot be, nobody goes. */
+  #sendAway(): void {
+    if (this.#failure !== null) return
+    const staying = this.#board.pool.slots.slice(0, this.#to)
+    const waiting = staying.find(isWaiting)
+    if (waiting !== undefined) {
+      const reason = `is not ready: ${waiting.lastExit?.reason ?? 'it waits for its next start'}`
+      this.#failure = { slot: waiting.index, pid: null, reason }
+    } else if (staying.every(({ serving }) => serving?.state === 'ready')) this.#resize(this.#to)
+  }
+
+  get #isDone(): boolean {
+    const isDone = (slot: Slot): boolean =>
+      slot.serving?.state === 'ready' || (slot.index < this.#from && isWaiting(slot))
+    return this.#isSurplusGone && this.#board.pool.slots.every(isDone)
+  }
+
+  /** Whether nobody is left of slots that the release does not have. */
+  get #isSurplusGone(): boolean {
+    const { pool, release } = this.#board
+    return pool.live.every((handle) => handle.slot < release.workers)
+  }
+
+  #failed(failure: WorkerFailure): OperationResult {
+    const failures = [failure]
+    const { generation } = this.#board.release
     this.#board.emit({
       type: 'progress',
       progress: { event: 'scaleFailed', from: this.#from, to: this.#to, failures },
     })
-    const message = `not scaled to ${this.#to}, ${workers(this.#from)} as before: ${describeFailure(this.#failure)}`
+    const message = `not scaled to ${this.#to}, ${workers(this.#from)} as before: ${describeFailure(failure)}`
     return { ok: false, exitCode: ROLLED_BACK, message, generation, failures }
   }
 
   #resize(workers: number): void {
+    this.#isResized = true
     this.#board.release = { ...this.#board.release, workers }
     this.#board.resize(this.#board.release)
   }
 }
+
+/** Empty until its backoff is over. */
+const isWaiting = ({ serving, nextStartAt }: Slot): boolean => serving === null && nextStartAt !== null
 
 const workers = (count: number): string => `${count} worker${count === 1 ? '' : 's'}`

@@ -373,6 +373,37 @@ t.test('scaling down drains the last slots and ends when they are gone', async (
   )
 })
 
+t.test('nobody is sent away before those who stay are ready', async (t) => {
+  const world = new CoreWorld(release(1, { workers: 3 }))
+  world.behaviour = (_, slot) => (slot === 0 ? { ...GOOD, readyAfter: 1_500 } : GOOD)
+  world.command({ type: 'start' })
+  world.pass(300)
+  world.change({ kind: 'scale', to: 1 })
+  let fewest = 2
+  for (let step = 0; step < 300; step++) {
+    world.pass(10)
+    fewest = Math.min(fewest, world.serving.length)
+  }
+  t.equal(fewest, 1)
+  t.same(world.serving, ['0:1'])
+  t.match(world.results.changes, [{ ok: true }])
+})
+
+t.test('nobody is sent away for the sake of one who cannot run', async (t) => {
+  for (const moment of [200, 5_000]) {
+    const world = new CoreWorld(release(1, { workers: 3 }))
+    world.behaviour = (_, slot) => (slot === 0 ? THROWS_AT_BOOT : GOOD)
+    world.command({ type: 'start' })
+    world.pass(moment)
+    world.change({ kind: 'scale', to: 1 })
+    world.pass(5_000)
+    t.match(world.results.changes, [
+      { ok: false, exitCode: 5, message: /^not scaled to 1, 3 workers as before: worker 0/ },
+    ])
+    t.same(world.serving, ['1:1', '2:1'])
+  }
+})
+
 t.test('a new slot that cannot run turns the scaling back', async (t) => {
   const world = started(2)
   world.behaviour = (_, slot) => (slot === 3 ? THROWS_AT_BOOT : GOOD)
