@@ -2,7 +2,6 @@
 // What is decided, and why, stands in src/primary/supervisor-core.ts; nothing is decided here.
 
 import { EventEmitter } from 'node:events'
-import { realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
@@ -17,10 +16,13 @@ import type { Settings } from '../shared/settings.js'
 import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
-import type { ChangeOrder, Command, Effect, ForkOrder, Release, TimerKey } from './commands.js'
+import { CommandTimers } from './command-timers.js'
+import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { describeForkFailure } from './fork-failure.js'
+import { ForkQueue } from './fork-queue.js'
+import { Generations } from './generations.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
 import { WorkerProcess } from './worker-process.js'
@@ -53,14 +55,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #queue: Command[] = []
   #isDeciding = false
   readonly #processes = new Map<number, WorkerProcess>()
-  readonly #settings = new Map<number, Settings>()
-  /** By generation, for people: what runs is where its symlinks led when the generation began. */
-  readonly #scriptsAsGiven = new Map<number, string>()
-  /** How to call each one off. */
-  readonly #timers = new Map<TimerKey, () => void>()
-  #forkOrders: ForkOrder[] = []
-  #isForking = false
-  readonly #cancelledForks = new Set<number>()
+  readonly #generations = new Generations()
+  readonly #timers = new CommandTimers((key, ms) => {
+    this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
+    this.#enqueue({ type: 'timer', key })
+  })
+  readonly #forks = new ForkQueue({
+    inWindow: (occasion, first, fork) => this.#inWindow(occasion, first, fork),
+    fork: (order) => this.#forkOne(order),
+    cancelled: ({ id }) => this.#exited(id, { code: null, signal: null }),
+    reason: () => this.#core.state,
+  })
   readonly #changes = new ChangeRequests()
   readonly #status: StatusReader
   readonly #otherVersions = new Set<string>()
@@ -74,17 +79,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#output = output
     this.#resolve = resolve
     this.#onRunChanged = onRunChanged
-    this.#scriptsAsGiven.set(1, settings.script)
-    this.#settings.set(1, pinned(settings))
     this.#core = new SupervisorCore({
-      release: releaseOf(settings, 1),
+      release: this.#generations.begin(1, settings),
       startConcurrency: Math.max(2, availableParallelism()),
       random: Math.random,
     })
     this.#status = new StatusReader({
       core: this.#core,
       name: settings.name,
-      script: () => this.#scriptsAsGiven.get(this.#core.generation) ?? settings.script,
+      script: () => this.#generations.scriptOf(this.#core.generation),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
     })
@@ -113,7 +116,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const started = await this.started
     this.off('progress', onProgress)
     if (started === null) return { ...(await this.ended), ok: false, exitCode: 5 }
-    const { workers } = this.#settingsOf(undefined)
+    const { workers } = this.#generations.of(this.#core.generation)
     const message = `${workers} worker${workers === 1 ? '' : 's'} ready`
     return { ok: true, exitCode: 0, message, generation: this.#core.generation, failures: [] }
   }
@@ -198,10 +201,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #carryOut(effect: Effect): void {
     switch (effect.type) {
       case 'fork':
-        return this.#fork(effect.order)
+        return this.#forks.add(effect.order)
       case 'cancelFork':
-        this.#cancelledForks.add(effect.id)
-        return
+        return this.#forks.cancel(effect.id)
       case 'admit':
         return this.#processes.get(effect.id)?.admit()
       case 'send':
@@ -209,9 +211,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'kill':
         return this.#processes.get(effect.id)?.signal(effect.signal)
       case 'setTimer':
-        return this.#setTimer(effect.key, effect.ms)
+        return this.#timers.set(effect.key, effect.ms)
       case 'clearTimer':
-        return this.#clearTimer(effect.key)
+        return this.#timers.clear(effect.key)
       case 'progress':
         return this.#progress(effect.progress)
       case 'stateChanged':
@@ -247,37 +249,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return this.#output.redactor.text(text)
   }
 
-  /**
-   * A process that was suspended wakes up with its timers first and reads afterwards what happened meanwhile. A timer
-   * that runs out is therefore decided on only when everything has been read that came before: a canary that has died
-   * has not lived `minUptime`, and a worker that said it was ready was ready in time.
-   */
-  #setTimer(key: TimerKey, ms: number): void {
-    this.#clearTimer(key)
-    const ranOut = (): void => {
-      const turn = setImmediate(() => {
-        this.#timers.delete(key)
-        this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
-        this.#enqueue({ type: 'timer', key })
-      })
-      this.#timers.set(key, () => clearImmediate(turn))
-    }
-    const timer = setTimeout(ranOut, ms)
-    this.#timers.set(key, () => clearTimeout(timer))
-  }
-
-  #clearTimer(key: TimerKey): void {
-    this.#timers.get(key)?.()
-    this.#timers.delete(key)
-  }
-
   async #resolveRelease(generation: number): Promise<void> {
     try {
       const settings = await this.#resolve()
       this.#forgetUnusedGenerations()
-      this.#settings.set(generation, pinned(settings))
-      this.#scriptsAsGiven.set(generation, settings.script)
-      this.#enqueue({ type: 'releaseResolved', release: releaseOf(settings, generation) })
+      this.#enqueue({ type: 'releaseResolved', release: this.#generations.begin(generation, settings) })
     } catch (error) {
       this.#enqueue({ type: 'releaseRejected', message: this.#redact(messageOf(error)) })
     }
@@ -285,64 +261,31 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   #forgetUnusedGenerations(): void {
     const { pool, generation } = this.#core
-    const inUse = new Set([generation, ...[...pool.live, ...pool.slots].map((user) => user.generation)])
-    for (const old of this.#settings.keys()) {
-      if (inUse.has(old)) continue
-      this.#settings.delete(old)
-      this.#scriptsAsGiven.delete(old)
-    }
+    const users = [...pool.live, ...pool.slots]
+    this.#generations.keepOnly(new Set([generation, ...users.map((user) => user.generation)]))
   }
 
   // --- Forking --------------------------------------------------------------------------------------------------
 
-  /** Orders of one tick, and those that come while a window is open, share a window. */
-  #fork(order: ForkOrder): void {
-    this.#forkOrders.push(order)
-    if (this.#isForking) return
-    this.#isForking = true
-    setImmediate(() => void this.#forkAll())
-  }
-
-  async #forkAll(): Promise<void> {
-    while (this.#forkOrders.length > 0) {
-      const orders = this.#forkOrders.splice(0)
-      const settings = this.#settingsOf(orders[0])
-      const window = {
-        timeout: settings.forkWindowTimeout,
-        beforeFork: settings.beforeFork,
-        afterFork: settings.afterFork,
-        warn: (text: string) => this.log('warn', text),
-      }
-      const occasion = { slots: orders.map(({ slot }) => slot), reason: this.#core.state }
-      if (orders.every(({ id }) => this.#cancelledForks.has(id))) this.#forkEach(orders)
-      else await this.#inWindow(occasion, () => inForkWindow(occasion, window, () => this.#forkEach(orders)))
-    }
-    this.#isForking = false
-  }
-
-  async #inWindow(occasion: ForkOccasion, run: () => Promise<void>): Promise<void> {
+  async #inWindow(occasion: ForkOccasion, { generation }: ForkOrder, fork: () => void): Promise<void> {
+    const { forkWindowTimeout: timeout, beforeFork, afterFork } = this.#generations.of(generation)
+    const warn = (text: string): void => this.log('warn', text)
     const openedAt = monotonicNow()
     const slots = occasion.slots.join(', ')
     this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
-    await run()
+    await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn }, fork)
     const ms = Math.round(monotonicNow() - openedAt)
     this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
-  }
-
-  #forkEach(orders: readonly ForkOrder[]): void {
-    for (const order of orders) {
-      if (this.#cancelledForks.delete(order.id)) this.#exited(order.id, { code: null, signal: null })
-      else this.#forkOne(order)
-    }
   }
 
   #forkOne(order: ForkOrder): void {
     const { id, slot, generation } = order
     try {
-      const worker = new WorkerProcess(order, this.#settingsOf(order), {
+      const settings = this.#generations.of(generation)
+      const worker = new WorkerProcess(order, settings, {
         message: (message) => this.#workerSaid(id, message),
         saidReady: () => {
-          if (this.#settingsOf(order).readiness !== 'listening') {
+          if (settings.readiness !== 'listening') {
             this.#enqueue({ type: 'workerReady', id, by: "process.send('ready')" })
           }
         },
@@ -371,12 +314,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     } catch (error) {
       this.#exited(id, { code: null, signal: null, failure: this.#redact(describeForkFailure(error)) })
     }
-  }
-
-  #settingsOf(order: ForkOrder | undefined): Settings {
-    const settings = this.#settings.get(order?.generation ?? this.#core.generation)
-    if (settings === undefined) throw new Error(`no settings are kept for generation ${order?.generation}`)
-    return settings
   }
 
   // --- Workers --------------------------------------------------------------------------------------------------
@@ -429,7 +366,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   #exited(id: number, end: Extract<Command, { type: 'workerExited' }>['end']): void {
     this.#processes.delete(id)
-    this.#cancelledForks.delete(id)
+    this.#forks.forget(id)
     this.#status.forget(id)
     this.#enqueue({ type: 'workerExited', id, end })
     this.#runChanged()
@@ -441,24 +378,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   }
 
   #end(result: OperationResult): void {
-    for (const key of this.#timers.keys()) this.#clearTimer(key)
+    this.#timers.clearAll()
     this.#status.end()
     this.#tellStarted(null)
     this.#tellEnded(result)
   }
 }
-
-const releaseOf = (settings: Settings, generation: number): Release => {
-  const { workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart } = settings
-  return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart }
-}
-
-/**
- * A generation is one release: symlinks are followed once, when it begins, so that a crash replacement and a rollback
- * run the code that the other workers run, wherever the link points by then.
- */
-const pinned = (settings: Settings): Settings => ({
-  ...settings,
-  script: realpathSync(settings.script),
-  cwd: realpathSync(settings.cwd),
-})
