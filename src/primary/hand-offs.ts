@@ -21,6 +21,7 @@ const taking = new Set<HandOffs>()
 
 interface Closable {
   close(): void
+  reset?(): unknown
 }
 
 export class HandOffs {
@@ -102,7 +103,10 @@ export class HandOffs {
  * queue for ever: a reset is better than a client that hangs.
  */
 const closeIfStranded = (handle: Closable): void => {
-  if (taking.size === 0) handle.close()
+  if (taking.size > 0) return
+  // Only TCP has it: a reset says that nothing was done, an end would look like an answer that was cut off.
+  if (typeof handle.reset === 'function') handle.reset()
+  else handle.close()
 }
 
 const CLUSTER = 'NODE_CLUSTER'

@@ -131,7 +131,7 @@ export class World {
 
   /** Workers of the present supervisor that live now, in the order of their pids; ready or not. */
   workers(): ProcessRow[] {
-    // Not the helpers that it runs now and then, such as `node --check`.
+    // Not the programs that it runs now and then, such as `node --check`.
     return descendantsOf(this.supervisor.pid).filter(
       (row) => !isZombie(row) && /\/preload\.c?js/.test(row.command),
     )
