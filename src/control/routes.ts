@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Controllable } from '../primary/controllable.js'
 import { messageOf } from '../shared/errors.js'
 import { isLogLevel, LOG_LEVELS } from '../shared/log-level.js'
+import { MAX_WORKERS } from '../shared/option-values.js'
 import { processIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { LineResponse } from './line-response.js'
@@ -174,8 +175,6 @@ const parseUrl = (raw: string): URL => {
     throw new Refusal(400, 'the request target is not a path')
   }
 }
-
-const MAX_WORKERS = 1_024
 
 /** `workers`: how many; `by`: how many more, or fewer. */
 const workersIn = ({ workers, by }: Record<string, unknown>): number | { by: number } => {

@@ -4,7 +4,7 @@
 import type { Duration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
-import { readWholeNumber } from '../shared/option-values.js'
+import { MAX_WORKERS, readWholeNumber } from '../shared/option-values.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { resolveSettings } from '../shared/resolve-settings.js'
 import type { ForkHook } from '../shared/settings.js'
@@ -122,7 +122,7 @@ export const supervise = async ({
     reload: (onProgress) => supervisor.reload(onProgress),
     restart: (onProgress) => supervisor.restart(onProgress),
     scale: async (workers, onProgress) =>
-      supervisor.scale(readWholeNumber(1, 1_024)('workers of scale()', workers, 'value'), onProgress),
+      supervisor.scale(readWholeNumber(1, MAX_WORKERS)('workers of scale()', workers, 'value'), onProgress),
     stop,
     onProgress: (listener) => {
       supervisor.on('progress', listener)

@@ -4,6 +4,7 @@
 
 import type { Random } from '../shared/clock.js'
 import { formatDuration } from '../shared/duration.js'
+import { MAX_WORKERS } from '../shared/option-values.js'
 import type { OperationResult } from '../shared/progress.js'
 import type { DrainReason } from '../shared/protocol.js'
 import { transition } from '../shared/state-machine.js'
@@ -22,8 +23,6 @@ import type { WorkerHandle } from './worker-handle.js'
 import { WorkerOperations } from './worker-operations.js'
 import { Slot, WorkerPool } from './worker-pool.js'
 
-/** As many as the option `workers` allows. */
-const MAX_WORKERS = 1_024
 /** Exit code of a supervisor that gave up because a worker crashed too often. */
 const INTENSITY_EXCEEDED = 7
 

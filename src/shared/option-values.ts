@@ -21,7 +21,8 @@ export const invalidOption = (field: string, raw: unknown, why: string): Forksaf
 
 /** Linux ends a thread name, and people a table column, long before this; a file name ends at 255. */
 const MAX_NAME = 64
-const MAX_WORKERS = 1024
+/** Most workers of one supervisor. */
+export const MAX_WORKERS = 1024
 
 /** A whole number of workers, or `max`: one for each CPU that this process may use, its cgroup's quota included. */
 export const readWorkers: Reader<number> = (field, raw, form) => {

@@ -1,11 +1,9 @@
 // supervisor scale: more or fewer workers, live.
 
-import { invalidOption } from '../../shared/option-values.js'
+import { invalidOption, MAX_WORKERS } from '../../shared/option-values.js'
 import { type Command, clientFor } from '../command.js'
 import { showOperation } from '../render/operation.js'
 import { nameOption } from './name-option.js'
-
-const MAX_WORKERS = 1_024
 
 export const scaleCommand: Command = {
   name: 'scale',
