@@ -4,9 +4,9 @@
 
 import type { Random } from '../shared/clock.js'
 import { formatDuration } from '../shared/duration.js'
-import { MAX_WORKERS } from '../shared/option-values.js'
 import type { OperationResult } from '../shared/progress.js'
 import type { DrainReason } from '../shared/protocol.js'
+import { MAX_WORKERS } from '../shared/settings.js'
 import { transition } from '../shared/state-machine.js'
 import type { SupervisorState } from '../shared/status.js'
 import type { Board } from './board.js'

@@ -3,7 +3,7 @@
 import { usableCpus } from './cpu-quota.js'
 import { type DurationBounds, parseDuration, show } from './duration.js'
 import { ForksafeError } from './errors.js'
-import type { ForkHook, RestartLimits } from './settings.js'
+import { type ForkHook, MAX_WORKERS, type RestartLimits } from './settings.js'
 import { parseSize } from './size.js'
 
 /**
@@ -21,8 +21,6 @@ export const invalidOption = (field: string, raw: unknown, why: string): Forksaf
 
 /** Linux ends a thread name, and people a table column, long before this; a file name ends at 255. */
 const MAX_NAME = 64
-/** Most workers of one supervisor. */
-export const MAX_WORKERS = 1024
 
 /** A whole number of workers, or `max`: one for each CPU that this process may use, its cgroup's quota included. */
 export const readWorkers: Reader<number> = (field, raw, form) => {

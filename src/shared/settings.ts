@@ -4,6 +4,9 @@
 import type { LogLevel } from './log-level.js'
 import type { Readiness } from './worker-environment.js'
 
+/** Most workers of one supervisor. */
+export const MAX_WORKERS = 1_024
+
 export interface Settings {
   /** Name of the supervisor; one runs per name and user. */
   name: string

@@ -1,6 +1,7 @@
 // supervisor scale: more or fewer workers, live.
 
-import { invalidOption, MAX_WORKERS } from '../../shared/option-values.js'
+import { invalidOption } from '../../shared/option-values.js'
+import { MAX_WORKERS } from '../../shared/settings.js'
 import { type Command, clientFor } from '../command.js'
 import { showOperation } from '../render/operation.js'
 import { nameOption } from './name-option.js'
