@@ -40,11 +40,13 @@ export class Connections {
   constructor() {
     subscribe('net.server.socket', this.#onSocket)
     subscribe('http.server.request.start', this.#onRequest)
+    subscribe('http.server.response.finish', this.#onFinish)
   }
 
   uninstall(): void {
     unsubscribe('net.server.socket', this.#onSocket)
     unsubscribe('http.server.request.start', this.#onRequest)
+    unsubscribe('http.server.response.finish', this.#onFinish)
   }
 
   /** To be called once for each server before it has connections. */
@@ -105,19 +107,24 @@ export class Connections {
     if (socket instanceof Socket) this.#connected(socket)
   }
 
+  /** For every request that a worker answers: what is not needed before a drain is not done before it. */
   readonly #onRequest = (message: unknown): void => {
-    const socket = propertyOf(message, 'socket')
-    const response = propertyOf(message, 'response')
+    const { socket, response } = message as { socket?: unknown; response?: unknown }
     if (!(socket instanceof Socket) || !isServerResponse(response)) return
     const connection = connectionOf(socket) ?? this.#connected(socket)
     connection.wasUsed = true
     connection.responses.add(response)
+    if (!this.#isDraining) return
+    response.shouldKeepAlive = false
     this.#active()
-    if (this.#isDraining) response.shouldKeepAlive = false
-    response.once('close', () => {
-      connection.responses.delete(response)
-      this.#active()
-    })
+  }
+
+  /** A response that is not finished goes with its connection: #connected hears of that. */
+  readonly #onFinish = (message: unknown): void => {
+    const { socket, response } = message as { socket?: unknown; response?: unknown }
+    if (!(socket instanceof Socket) || !isServerResponse(response)) return
+    connectionOf(socket)?.responses.delete(response)
+    this.#active()
   }
 
   #onSession(session: ServerHttp2Session): void {
@@ -161,6 +168,8 @@ export class Connections {
 }
 
 const connectionOf = (socket: object): Connection | undefined => {
+  const known: unknown = (socket as { [CONNECTION]?: unknown })[CONNECTION]
+  if (known instanceof Connection) return known
   // A TLS socket is not the one that was accepted, but knows it as its parent.
   const found = propertyOf(socket, CONNECTION) ?? propertyOf(propertyOf(socket, '_parent'), CONNECTION)
   return found instanceof Connection ? found : undefined
@@ -170,4 +179,4 @@ const propertyOf = (value: unknown, name: PropertyKey): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 
 const isServerResponse = (value: unknown): value is ServerResponse =>
-  typeof value === 'object' && value !== null && 'shouldKeepAlive' in value && 'headersSent' in value
+  typeof value === 'object' && value !== null && 'shouldKeepAlive' in value
