@@ -96,7 +96,7 @@ export class Drain {
     // In this order: what the primary hands over after it has read that the listeners are closed goes elsewhere, and
     // the barrier is answered behind what it had handed over before.
     listeners.refuse()
-    // As with timers: what the kernel has for us beside the barrier's answer is read first.
+    // As with the timer below: what came together with the barrier's answer is read first.
     void barrier().then(() => setImmediate(() => this.#finished('barrierPassed')))
     connections.announceEnd(() => this.#advance())
     hooks.onSettled(() => this.#advance())
@@ -125,7 +125,8 @@ export class Drain {
     const view = this.#view(this.#times)
     const moment = nextMoment(this.#plan.phase, view)
     if (moment === null || this.#isLeaving) return
-    // After a stall timers run before what came meanwhile is read: a request in the kernel's hands is no lull.
+    // A precaution, as in src/primary/command-timers.ts: what came before the timer ran out is read before it is decided
+    // on. There a test shows that it matters; for a lull none could be made to.
     const whenRead = (): void => void setImmediate(() => this.#advance())
     this.#timer = setTimeout(whenRead, Math.ceil(moment - view.now))
     if (this.#isReleased) this.#timer.unref()

@@ -104,7 +104,7 @@ const stops = async (t: Test, { supervisor }: World): Promise<void> => {
 
 t.test('a full disk under the log file', async (t) => {
   const disk = smallDisk(t)
-  if (disk === null) return void t.pass('# SKIP needs the right to mount a tmpfs', { skip: true })
+  if (disk === null) return void t.pass('a disk that fills', { skip: 'needs the right to mount a tmpfs' })
   const path = join(disk.folder, 'logs', 'api.log')
   const world = await startByShell(t, `exec ${NODE} --log-file '${path}' > /dev/null`)
   await world.ask(MANY)
@@ -123,7 +123,7 @@ t.test('a full disk under the log file', async (t) => {
 
 t.test('a full disk under a redirected stdout', async (t) => {
   const disk = smallDisk(t)
-  if (disk === null) return void t.pass('# SKIP needs the right to mount a tmpfs', { skip: true })
+  if (disk === null) return void t.pass('a disk that fills', { skip: 'needs the right to mount a tmpfs' })
   const path = join(disk.folder, 'out')
   const world = await startByShell(t, `exec ${NODE} > '${path}' 2>&1`)
   await world.ask(MANY)
