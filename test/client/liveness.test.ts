@@ -1,11 +1,15 @@
 // Who is dead and who only seems to be: half-open connections, and what looks like one.
 
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { withDeadline } from '../support/deadline.js'
 import { recordingUpstream } from '../support/recording-upstream.js'
 import { tcpRelay } from '../support/tcp-relay.js'
 import { newClient } from './new-client.js'
+
+uninstrumentChildren()
 
 const QUICK = { heartbeatInterval: 100, heartbeatTimeout: 100 }
 
@@ -46,8 +50,11 @@ t.test(
 )
 
 t.test('a blocked event loop is no dead peer', async (t) => {
-  const upstream = await recordingUpstream(t)
-  const client = newClient(t, upstream.url, {
+  // In a process of its own: it answers while we are blocked.
+  const server = fork('test/client/fixtures/sink.js', { env: cleanEnv() })
+  t.teardown(() => server.kill('SIGKILL'))
+  const [port] = await once(server, 'message')
+  const client = newClient(t, `ws://127.0.0.1:${port}`, {
     heartbeatInterval: 20,
     heartbeatTimeout: 20,
     receiptTimeout: 60,
@@ -57,6 +64,8 @@ t.test('a blocked event loop is no dead peer', async (t) => {
   await client.send('hello')
   for (let n = 0; n < 5; n++) {
     const sent = client.send(String(n))
+    // The message and its ping are written at the end of this turn; their answer is not read before the block is over.
+    await new Promise((resolve) => process.nextTick(resolve))
     block(200)
     t.match(await sent, { level: 'received', epoch: 1 })
     // Late by more than a second: the process was asleep, not waiting.

@@ -36,7 +36,7 @@ t.test(
     const { url, state } = await source(t, { messages: total })
     const client = newClient(t, url, { heartbeatInterval: 30, heartbeatTimeout: 30 })
     const lost: string[] = []
-  client.on('lost', ({ message }) => lost.push(message))
+    client.on('lost', ({ message }) => lost.push(message))
     const stream = client.messages()
     await stream.next()
     const level = await eventually(
@@ -61,7 +61,7 @@ t.test(
       if (++expected === total) break
     }
     t.equal(expected, total)
-  t.same(lost, [])
+    t.same(lost, [])
     t.equal(client.stats().epoch, 1)
   },
 )
