@@ -81,7 +81,7 @@ export class Announcer {
   }
 }
 
-const EVENTS = [
+export const CLIENT_EVENTS = [
   'connecting',
   'opened',
   'message',
@@ -96,5 +96,5 @@ const EVENTS = [
 ] as const satisfies readonly (keyof ClientEvents)[]
 
 const channels = Object.fromEntries(
-  EVENTS.map((event) => [event, channel(`forksafe.client.${event}`)]),
+  CLIENT_EVENTS.map((event) => [event, channel(`forksafe.client.${event}`)]),
 ) as Record<keyof ClientEvents, ReturnType<typeof channel>>
