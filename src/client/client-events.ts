@@ -48,6 +48,10 @@ export class Announcer {
     this.#emitter = emitter
   }
 
+  isHeard(event: keyof ClientEvents): boolean {
+    return channels[event].hasSubscribers || this.#emitter.listenerCount(event) > 0
+  }
+
   tell<Name extends keyof ClientEvents>(event: Name, ...payload: ClientEvents[Name]): void {
     this.later(() => {
       const observers = channels[event]

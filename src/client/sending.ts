@@ -232,9 +232,12 @@ export class Sending {
 
   // --- Acknowledgements -----------------------------------------------------------------------------------------
 
+  get awaitsAcknowledgement(): boolean {
+    return this.#byId.size > 0 || this.#withTest.size > 0
+  }
+
   /** What an incoming message acknowledges. What the user's functions throw is thrown on. */
   incoming(data: string | Buffer, info: MessageInfo): void {
-    if (this.#byId.size === 0 && this.#withTest.size === 0) return
     const { options, handle } = this.#port
     const said = this.#byId.size > 0 ? options.ackOf?.(data, info) : undefined
     const acknowledged = [said ?? []].flat().flatMap((id) => this.#byId.get(id) ?? [])
