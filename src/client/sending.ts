@@ -82,6 +82,8 @@ export class Sending {
   readonly #byId = new Map<MessageId, Entry<Outgoing>>()
   readonly #withTest = new Set<Entry<Outgoing>>()
 
+  #isAdmitting = false
+
   constructor(port: SendingPort) {
     this.#port = port
   }
@@ -193,6 +195,14 @@ export class Sending {
 
   /** To be called when something was settled: who waited longest gets the room first. */
   roomMade(): void {
+    // Whoever enters may make room itself: without this, a thousand that enter would stand on each other's shoulders.
+    if (this.#isAdmitting) return
+    this.#isAdmitting = true
+    this.#admit()
+    this.#isAdmitting = false
+  }
+
+  #admit(): void {
     for (const place of this.#waiting) {
       if (!this.#port.outbox.hasRoomFor(place.bytes)) return
       place.enter()

@@ -237,6 +237,23 @@ t.test('a full outbox rejects, or lets its callers wait their turn', async (t) =
   t.match(client.stats(), { accepted: 4, confirmed: 4, waitingForRoom: 0 })
 })
 
+t.test('thousands that wait for room get it at once', async (t) => {
+  const upstream = await recordingUpstream(t)
+  const relay = await tcpRelay(t, upstream.url)
+  const count = 8_000
+  const client = newClient(t, relay.url, { maxPending: { count }, whenFull: 'wait' })
+  await client.connect()
+  relay.connections[0]?.stall()
+  const sent = Array.from({ length: 2 * count }, (_, n) => client.send(String(n)))
+  t.equal(client.stats().waitingForRoom, count)
+  relay.connections[0]?.flow()
+  await withDeadline(Promise.all(sent), { what: 'every receipt', last: () => JSON.stringify(client.stats()) })
+  t.same(
+    upstream.messages,
+    sent.map((_, n) => String(n)),
+  )
+})
+
 t.test('drain() counts, and close() proves what is queued before the Close frame', async (t) => {
   const upstream = await recordingUpstream(t)
   const relay = await tcpRelay(t, upstream.url)
