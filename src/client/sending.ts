@@ -7,6 +7,7 @@ import type { MessageId, MessageInfo, ParsedClientOptions } from './client-optio
 import type { Refusal } from './client-session.js'
 import type { Sendable } from './connection.js'
 import type { Environment, Timer } from './environment.js'
+import { onAbort } from './on-abort.js'
 import type { Entry, Outbox, ReceiptLevel } from './outbox.js'
 import type { SessionEvent } from './session-effects.js'
 
@@ -186,10 +187,10 @@ export class Sending {
       setTimer(Math.max(1, ms), () => lapse(code, why), true),
     )
     const abort = (): void => lapse('FORKSAFE_ERR_CLIENT_ABORTED', 'send() was aborted')
-    signal?.addEventListener('abort', abort, { once: true })
+    const forget = signal === undefined ? null : onAbort(signal, abort)
     return () => {
       for (const timer of timers) timer.clear()
-      signal?.removeEventListener('abort', abort)
+      forget?.()
     }
   }
 

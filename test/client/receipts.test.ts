@@ -254,6 +254,23 @@ t.test('thousands that wait for room get it at once', async (t) => {
   )
 })
 
+t.test('one signal for thousands of calls', async (t) => {
+  const { warnings } = expectWarning(t)
+  const client = newClient(t, 'ws://127.0.0.1:1', { url: () => new Promise(() => {}) })
+  const abort = new AbortController()
+  const { signal } = abort
+  const calls = Array.from({ length: 1_000 }, () => [
+    client.send('x', { signal }),
+    client.connect({ signal }),
+  ])
+  const settled = Promise.allSettled(calls.flat())
+  abort.abort()
+  for (const result of await settled) t.match(result, { reason: { code: 'FORKSAFE_ERR_CLIENT_ABORTED' } })
+  t.equal(client.state, 'idle')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(warnings, [])
+})
+
 t.test('drain() counts, and close() proves what is queued before the Close frame', async (t) => {
   const upstream = await recordingUpstream(t)
   const relay = await tcpRelay(t, upstream.url)
