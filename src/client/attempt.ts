@@ -223,7 +223,7 @@ export class Attempt implements Connection {
   #fail(failure: Failure): void {
     if (this.#isGone) return
     // The first reason is the cause; what follows it is the consequence of our own terminate().
-    this.#failure = this.#failure?.status != null ? this.#failure : failure
+    this.#failure ??= failure
     this.terminate(null)
   }
 
