@@ -103,5 +103,16 @@ export const answersPings =
     })
   }
 
+/** The pong that is due, each so many ms late. */
+export const answersPingsAfter =
+  (ms: (nth: number) => number): Act =>
+  (peer) => {
+    let count = 0
+    onFrame(peer, OPCODE.ping, ({ payload }) => {
+      const timer = setTimeout(() => peer.socket.write(pong(payload)), ms(++count))
+      peer.socket.once('close', () => clearTimeout(timer))
+    })
+  }
+
 /** What a good server does, after which something else may go wrong. */
 export const behaves: readonly Act[] = [answersPings(), answersClose(), upgrades()]
