@@ -76,6 +76,7 @@ export interface Case {
 export const LENIENCE = 4_000
 export const CONNECT_TIMEOUT = 150
 export const CLOSE_TIMEOUT = 100
+export const DRAIN_TIMEOUT = 100
 /** An outcome that needs no timer. */
 export const AT_ONCE = 0
 const BACKOFF = { min: 5, max: 20 }
@@ -89,7 +90,7 @@ export const hastyClient = (url: string, options: Partial<GuardedClientOptions> 
     url,
     connectTimeout: CONNECT_TIMEOUT,
     closeTimeout: CLOSE_TIMEOUT,
-    drainTimeout: 100,
+    drainTimeout: DRAIN_TIMEOUT,
     backoff: BACKOFF,
     ...options,
   })
