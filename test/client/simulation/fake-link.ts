@@ -107,6 +107,11 @@ export class FakeLink implements Connection, Readable {
     this.#otherEnd = otherEnd(this)
   }
 
+  /** Whether our process has read a Close frame of the peer. */
+  get isClosedByPeer(): boolean {
+    return this.#peerCode !== null
+  }
+
   get isGone(): boolean {
     return this.goneAt !== null
   }

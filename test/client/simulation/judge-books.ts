@@ -38,9 +38,9 @@ export class BooksJudge {
   }
 
   degraded(): void {
-    const { links } = this.#records
+    const { links, link } = this.#records
     const answered = links.find(
-      ({ answeredUpTo, provedUpTo, isPaused }) => answeredUpTo >= 0 && (provedUpTo >= 0 || !isPaused),
+      (one) => one.provedUpTo >= 0 || (one === link && !one.isPaused && one.answeredUpTo >= 0),
     )
     if (answered !== undefined)
       this.#verdicts.violation(
@@ -95,9 +95,7 @@ export class BooksJudge {
     const { openCalls, unsettled, consumers, link } = this.#records
     for (const { what } of openCalls) this.#late(what)
     for (const { number } of unsettled) this.#late(`send() of m${number}`)
-    for (const { hasLeft, isDone, taken, from } of consumers)
-      if (!hasLeft && !isDone && taken < this.#records.incoming.length - from === false)
-        this.#late('messages()')
+    for (const { isWaiting } of consumers) if (isWaiting) this.#late('messages()')
     if (link !== undefined)
       this.#verdicts.violation('nothing happens after closed', `socket ${link.epoch} is there`)
     if (timersLeft > 0) this.#verdicts.violation('no timer is left', `${timersLeft}`)

@@ -68,7 +68,7 @@ export class ConnectionJudge {
 
   /** connect() has settled. */
   connectSettled(code: string | null): void {
-    const { links, aborts, isClosing, isRefused } = this.#records
+    const { links, aborts, isClosing, isRefused, refusedAt } = this.#records
     const { now } = this.#loop
     const isTrue =
       code === null
@@ -79,7 +79,7 @@ export class ConnectionJudge {
             ? isClosing
             : FAILURES.includes(code)
               ? links.some(({ goneAt, openedAt }) => goneAt === now && openedAt === null)
-              : isRefused
+              : isRefused || refusedAt === now
     this.#expect('connect() tells the truth', isTrue, () => `connect(): ${code ?? 'open'}`)
   }
 
@@ -90,7 +90,7 @@ export class ConnectionJudge {
 
   terminated(link: FakeLink, why: string | null): void {
     const { isClosing, suspendedLinks, aborts, isProved } = this.#records
-    if (isClosing || suspendedLinks.has(link)) return
+    if (isClosing || suspendedLinks.has(link) || link.isClosedByPeer) return
     if (why === null) {
       const isCancelled = link.openedAt === null && aborts > 0
       this.#expect(
@@ -130,14 +130,16 @@ export class ConnectionJudge {
   }
 
   /** By the network, or told to the user. */
-  refused(): void {
+  refused(isAskedAgain = false): void {
+    this.#records.refusedAt = this.#loop.now
+    if (isAskedAgain) return
     this.#records.isRefused = true
     this.#records.isWanted = false
   }
 
   /** To be asked after each turn. */
   turnIsOver(state: string): void {
-    const { link, isProved, isClosing, isWanted } = this.#records
+    const { link, isProved, isDegraded, isClosing, isWanted } = this.#records
     if (link === undefined || isClosing) return
     if (!isWanted && link.openedAt === null && link.closedAt === null && !link.isTerminated)
       this.#verdicts.violation(
@@ -145,7 +147,14 @@ export class ConnectionJudge {
         `${link.epoch} goes on, and nobody waits for it`,
       )
     const { heartbeatInterval, heartbeatTimeout } = this.#options
-    if (state !== 'open' || link.openedAt === null || link.isPaused || heartbeatInterval === 0 || !isProved)
+    if (
+      state !== 'open' ||
+      link.openedAt === null ||
+      link.isPaused ||
+      heartbeatInterval === 0 ||
+      !isProved ||
+      isDegraded
+    )
       return
     const sign = Math.max(link.readAt, link.flushedAt, link.resumedAt, this.#loop.wokenAt + AFTER_SLEEP)
     const silence = this.#loop.now - sign

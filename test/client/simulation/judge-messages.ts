@@ -152,10 +152,11 @@ export class MessageJudge {
   }
 
   #hasReason(message: SentMessage, code: string): boolean {
-    const { isClosing, isRefused, isDegraded } = this.#records
+    const { isClosing, isDegraded, refusedAt } = this.#records
     const { receipts } = this.#options
     const { asked, calledAt, expiresAt, isAborted, hadRoom } = message
     const { now } = this.#loop
+    const isRefused = message.wasRefused || refusedAt === now
     const isLate = asked.timeout !== null && now >= calledAt + asked.timeout
     const isExpired = expiresAt !== null && now >= expiresAt
     const isHopeless = asked.level === 'received' && (receipts === 'off' || isDegraded)
@@ -222,6 +223,7 @@ export class MessageJudge {
   /** What was given to a connection is settled, or the connection found broken, while there is no progress. */
   timeHasPassed(): void {
     const { receiptTimeout } = this.#options
+    if (this.#loop.isAsleep) return
     for (const { number, given } of this.#records.unsettled) {
       const last = given.at(-1)
       if (last === undefined || last.link.isGone) continue

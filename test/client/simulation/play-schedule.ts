@@ -4,7 +4,7 @@
 import type { GuardedClientOptions } from '../../../src/client/client-options.js'
 import type { Environment, Timer } from '../../../src/client/environment.js'
 import type { GuardedClient } from '../../../src/client/guarded-client.js'
-import { resourcesNewestFirst } from '../../../src/shared/resources.js'
+import { registerResource, resourcesNewestFirst } from '../../../src/shared/resources.js'
 import { Random, seedOfRound } from '../../campaign/random.js'
 import { FakeLink, type LinkObserver } from './fake-link.js'
 import { FakePeer, type ServerMemory } from './fake-peer.js'
@@ -65,7 +65,7 @@ class Schedule implements Played {
     this.#books = new BooksJudge(...judged)
     this.#reading = new ReadingJudge(this.#records, this.#verdicts)
     this.#verdicts.tell(() => `options: ${JSON.stringify(options)}`)
-    this.#client = new Client('simulated', { ...options, url: 'ws://peer/', ackOf }, this.#environment())
+    this.#client = new Client(NAME, { ...options, url: 'ws://peer/', ackOf }, this.#environment())
     const [resource] = resourcesNewestFirst()
     if (resource === undefined) throw new Error('the client is not registered')
     this.#user = new User({
@@ -91,13 +91,15 @@ class Schedule implements Played {
   async play(): Promise<void> {
     try {
       for (const step of this.#plan.steps) {
-        if (this.violations.length > 0) break
         await this.#do(step)
         this.#timeHasPassed()
+        if (this.violations.length > 0) return
       }
       await this.#finish()
     } catch (error) {
       this.#verdicts.violation('the client does not fail by itself', String((error as Error).stack))
+    } finally {
+      if (this.violations.length > 0) this.#unregister()
     }
   }
 
@@ -143,6 +145,7 @@ class Schedule implements Played {
       for (let part = 0; part < 4; part++) {
         await this.#loop.runFor(round / 2)
         this.#timeHasPassed()
+        if (this.violations.length > 0) return
       }
       if (finale === 'healthy') this.#allIsWell()
     }
@@ -155,9 +158,9 @@ class Schedule implements Played {
 
   /** With a good peer, and time, nothing is left to wait for. */
   #allIsWell(): void {
-    const { unsettled, isWanted, isRefused, isClosing } = this.#records
+    const { unsettled, isWanted, isRefused, isClosing, isSuspended } = this.#records
     const { state } = this.#client
-    if (isClosing) return
+    if (isClosing || isSuspended) return
     for (const { number } of unsettled)
       this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
     if (isWanted && !isRefused && state !== 'open')
@@ -178,6 +181,11 @@ class Schedule implements Played {
   #timeHasPassed(): void {
     this.#books.timeHasPassed()
     this.#messages.timeHasPassed()
+  }
+
+  /** What broke a promise may never be closed: the registry of the process must not keep it. */
+  #unregister(): void {
+    for (const resource of resourcesNewestFirst()) if (resource.name === NAME) registerResource(resource)()
   }
 
   // --- The world of the client ----------------------------------------------------------------------------------
@@ -284,8 +292,9 @@ class Schedule implements Played {
     const client = this.#client
     client.on('opened', ({ epoch }) => this.#connections.opened(epoch))
     client.on('waiting', ({ delay }) => this.#connections.waits(delay))
-    client.on('refused', () => this.#connections.refused())
-    client.on('superseded', () => this.#connections.refused())
+    // Another listener may have asked for a connection before us.
+    for (const event of ['refused', 'superseded'] as const)
+      client.on(event, () => this.#connections.refused(client.state !== 'idle'))
     client.on('message', (data, { epoch }) => this.#reading.told(data, epoch))
     client.on('stateChanged', ({ from, to }) => this.#books.moved(from, to))
     client.on('receiptsDegraded', () => this.#books.degraded())
@@ -305,6 +314,8 @@ class Schedule implements Played {
     }
   }
 }
+
+const NAME = 'simulated'
 
 const ALL_EVENTS = [
   ...(['connecting', 'opened', 'message', 'lost', 'waiting', 'refused', 'superseded'] as const),

@@ -16,6 +16,8 @@ export interface SentMessage {
   readonly calledAt: number
   /** On the virtual clock. */
   readonly expiresAt: number | null
+  /** Whether the upstream had refused the client when it was sent. */
+  readonly wasRefused: boolean
   /** Whether there was room for it, and nobody waited before it. */
   readonly hadRoom: boolean
   readonly given: { link: FakeLink; frame: OutFrame }[]
@@ -43,6 +45,8 @@ export interface Consumer {
   /** How many it has taken. */
   taken: number
   hasLeft: boolean
+  /** Whether it waits for the next. */
+  isWaiting: boolean
   isDone: boolean
 }
 
@@ -70,6 +74,7 @@ export class Records {
   readonly suspendedLinks = new Set<FakeLink>()
   /** Whether the upstream wants no connection, and nobody has asked for one since. */
   isRefused = false
+  refusedAt = Number.NEGATIVE_INFINITY
   isDegraded = false
   /** Whether somebody waits for a connection, or has had one and not given it back. */
   isWanted = false

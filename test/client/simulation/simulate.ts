@@ -32,7 +32,11 @@ export const simulate = async (
 }
 
 /** The story of a schedule that breaks the first of these promises, without what it does not need. */
-export const storyOf = async (Client: ClientClass, plan: Plan, violations: Violation[]): Promise<string[]> => {
+export const storyOf = async (
+  Client: ClientClass,
+  plan: Plan,
+  violations: Violation[],
+): Promise<string[]> => {
   const [first] = violations
   if (first === undefined) return []
   const { story } = await playSchedule(Client, await shorten(Client, plan, first.rule), true)
@@ -42,7 +46,8 @@ export const storyOf = async (Client: ClientClass, plan: Plan, violations: Viola
 /** Leaves out parts, then single steps, as long as the same promise is broken. */
 const shorten = async (Client: ClientClass, plan: Plan, rule: Rule): Promise<Plan> => {
   let shortest = plan
-  const isBroken = ({ violations }: Played): boolean => violations.some((violation) => violation.rule === rule)
+  const isBroken = ({ violations }: Played): boolean =>
+    violations.some((violation) => violation.rule === rule)
   for (const key of ['steps', 'listeners'] as const) {
     for (let size = Math.ceil(shortest[key].length / 2); size >= 1; size = Math.floor(size / 2)) {
       for (let at = 0; at < shortest[key].length; ) {

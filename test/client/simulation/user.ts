@@ -131,6 +131,7 @@ export class User {
     const message: SentMessage = {
       ...{ number, data, asked, bytes, calledAt: this.#loop.now },
       expiresAt: asked.expiresIn === null ? null : this.#loop.now + asked.expiresIn,
+      wasRefused: this.#records.isRefused,
       hadRoom:
         stats.waitingForRoom === 0 &&
         stats.pending < maxPending.count &&
@@ -238,7 +239,13 @@ export class User {
   #consume({ pace, leavesAfter }: Extract<UserStep, { do: 'consume' }>): void {
     const records = this.#records
     if (records.isClosing) return
-    const consumer: Consumer = { from: records.incoming.length, taken: 0, hasLeft: false, isDone: false }
+    const consumer: Consumer = {
+      from: records.incoming.length,
+      taken: 0,
+      hasLeft: false,
+      isWaiting: false,
+      isDone: false,
+    }
     records.isWanted = true
     records.isRefused = false
     const stream = this.#client.messages()
@@ -248,7 +255,9 @@ export class User {
       void stream.return?.()
     }
     const takeNext = (): void => {
+      consumer.isWaiting = true
       stream.next().then(({ done, value }) => {
+        consumer.isWaiting = false
         if (done) {
           consumer.isDone = true
           return
@@ -275,6 +284,6 @@ export const shown = (data: string | Buffer): string =>
   data === BIG_TEXT ? 'a big text' : JSON.stringify(data.toString('utf8'))
 
 const codeOf = (error: unknown): string => {
-  const { code, stack } = error as { code?: unknown; stack?: unknown }
-  return typeof code === 'string' ? code : String(stack ?? error)
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : String((error as Error).stack ?? error)
 }

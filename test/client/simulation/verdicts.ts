@@ -56,11 +56,13 @@ export class Verdicts {
   }
 
   violation(rule: Rule, what: string): void {
-    this.violations.push({ rule, what })
     this.tell(() => `VIOLATION ${rule}: ${what}`)
+    this.violations.push({ rule, what })
   }
 
+  /** What comes after the first violation is no part of its story. */
   tell(line: () => string): void {
-    if (this.#isTold) this.story.push(`${String(this.#now()).padStart(7)}  ${line()}`)
+    if (this.#isTold && this.violations.length === 0)
+      this.story.push(`${String(this.#now()).padStart(7)}  ${line()}`)
   }
 }
