@@ -39,6 +39,8 @@ export interface OtherEnd {
 }
 
 const TARGET = 'ws://peer/'
+/** As ping-barrier.ts has it. */
+const REMEMBERED = 8
 /** Frames that are no messages have a few bytes too. */
 const CONTROL_BYTES = 8
 
@@ -65,6 +67,8 @@ export class FakeLink implements Connection, Readable {
   /** When a pong that answers a ping last was read; and the place of that ping. */
   provedAt = 0
   provedUpTo = -1
+  /** Whether a ping was answered before so many others that nobody knows it any more. */
+  isKnownToAnswer = false
   /** The place of the last ping whose answer has come to our kernel. */
   answeredUpTo = -1
   readonly #loop: VirtualLoop
@@ -330,9 +334,12 @@ export class FakeLink implements Connection, Readable {
     if (frame.kind === 'data') return this.#events.message(frame.data, false)
     if (frame.kind === 'end') return this.#over(this.#peerCode ?? 1006)
     if (frame.kind === 'close') return this.#peerCloses(frame.code)
-    if (frame.answers !== null) {
+    const { answers } = frame
+    if (answers !== null) {
+      const later = this.frames.filter(({ kind, index }) => kind === 'ping' && index > answers.index)
+      if (later.length < REMEMBERED) this.isKnownToAnswer = true
       this.provedAt = this.#loop.now
-      this.provedUpTo = Math.max(this.provedUpTo, frame.answers.index)
+      this.provedUpTo = Math.max(this.provedUpTo, answers.index)
     }
     this.#events.pong(frame.payload)
   }

@@ -76,8 +76,10 @@ export class BooksJudge {
 
   /** What should have settled by now. */
   timeHasPassed(): void {
+    // Who slept begins again: a step that was due meanwhile is done only now, and the next one has its time from here.
+    const { drainTimeout, closeTimeout } = this.#options
     const now = this.#loop.now - SLACK
-    if (this.#loop.isAsleep || this.#loop.wokenAt > now) return
+    if (this.#loop.isAsleep || this.#loop.wokenAt + drainTimeout + closeTimeout > now) return
     const { openCalls, unsettled, closedBy, isClosed, suspendedBy, suspendedLinks, link } = this.#records
     for (const { what, dueAt } of openCalls) if (dueAt !== null && dueAt < now) this.#late(what)
     if (closedBy < now && (!isClosed || openCalls.size > 0 || unsettled.size > 0))

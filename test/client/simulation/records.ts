@@ -86,9 +86,9 @@ export class Records {
     return last?.isGone ? undefined : last
   }
 
-  /** Whether the peer has ever answered a ping, as far as our process has read. */
+  /** Whether the peer has ever answered a ping, not too late, as far as our process has read. */
   get isProved(): boolean {
-    return this.links.some(({ provedUpTo }) => provedUpTo >= 0)
+    return this.links.some(({ isKnownToAnswer }) => isKnownToAnswer)
   }
 
   get isClosing(): boolean {

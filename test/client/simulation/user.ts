@@ -186,7 +186,9 @@ export class User {
         records.openConnects.delete(call)
         const isLast = records.openCalls.has(call) && records.openConnects.size === 0
         const isNeeded = records.unsettled.size > 0 || records.consumers.some((one) => !one.hasLeft)
-        if (isLast && !isNeeded && this.#client.state !== 'open') records.isWanted = false
+        // If the attempt has failed in this very turn, the call is answered already.
+        const isAnswered = records.links.at(-1)?.goneAt === this.#loop.now
+        if (isLast && !isNeeded && !isAnswered && this.#client.state !== 'open') records.isWanted = false
         controller.abort()
       },
     })
