@@ -80,11 +80,11 @@ export class BooksJudge {
     const { drainTimeout, closeTimeout } = this.#options
     const now = this.#loop.now - SLACK
     if (this.#loop.isAsleep || this.#loop.wokenAt + drainTimeout + closeTimeout > now) return
-    const { openCalls, unsettled, closedBy, isClosed, suspendedBy, suspendedLinks, link } = this.#records
+    const { openCalls, unsettled, closedBy, isClosed, suspendedLinks, link } = this.#records
     for (const { what, dueAt } of openCalls) if (dueAt !== null && dueAt < now) this.#late(what)
     if (closedBy < now && (!isClosed || openCalls.size > 0 || unsettled.size > 0))
       this.#late(`close() (${openCalls.size} calls, ${unsettled.size} messages)`)
-    if (link !== undefined && suspendedLinks.has(link) && suspendedBy < now) this.#late('suspend()')
+    if (link !== undefined && (suspendedLinks.get(link) ?? now) < now) this.#late('suspend()')
     for (const { number, asked, calledAt, expiresAt, given } of unsettled) {
       if (asked.timeout !== null && calledAt + asked.timeout < now) this.#late(`send() of m${number}`)
       if (expiresAt !== null && Math.max(calledAt, expiresAt) < now && given.length === 0)

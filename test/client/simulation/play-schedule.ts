@@ -158,9 +158,11 @@ class Schedule implements Played {
 
   /** With a good peer, and time, nothing is left to wait for. */
   #allIsWell(): void {
-    const { unsettled, isWanted, isRefused, isClosing, isSuspended } = this.#records
+    const { unsettled, isWanted, isRefused, isClosing, isSuspended, isProved, consumers } = this.#records
     const { state } = this.#client
-    if (isClosing || isSuspended) return
+    // Nothing is written before the peer has answered a ping, and a consumer may keep us from reading that.
+    const isUnread = this.#plan.options.receipts === 'require' && !isProved && consumers.length > 0
+    if (isClosing || isSuspended || isUnread) return
     for (const { number } of unsettled)
       this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
     if (isWanted && !isRefused && state !== 'open')

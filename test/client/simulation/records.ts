@@ -69,9 +69,8 @@ export class Records {
   closedBy = Number.POSITIVE_INFINITY
   isClosed = false
   isSuspended = false
-  suspendedBy = 0
-  /** Links that were there when the client was suspended: they end by that. */
-  readonly suspendedLinks = new Set<FakeLink>()
+  /** Links that were there when the client was suspended: they end by that, and when at the latest. */
+  readonly suspendedLinks = new Map<FakeLink, number>()
   /** Whether the upstream wants no connection, and nobody has asked for one since. */
   isRefused = false
   refusedAt = Number.NEGATIVE_INFINITY

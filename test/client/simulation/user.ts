@@ -197,12 +197,11 @@ export class User {
   #suspend(timeout: number): void {
     const records = this.#records
     const { link } = records
-    const dueAt = records.isClosing ? records.closedBy : this.#loop.now + timeout
-    if (!records.isClosing) {
-      records.isSuspended = true
-      if (link !== undefined) records.suspendedLinks.add(link)
+    if (!records.isClosing) records.isSuspended = true
+    if (link !== undefined) {
+      const before = records.suspendedLinks.get(link) ?? Number.POSITIVE_INFINITY
+      records.suspendedLinks.set(link, Math.min(before, this.#loop.now + timeout))
     }
-    records.suspendedBy = Math.max(records.suspendedBy, dueAt)
     this.#await('suspend()', this.#resource.suspend({ timeout }), null, () => {
       if (records.link !== undefined && records.link === link)
         this.#verdicts.violation('connect() tells the truth', 'suspend() settled and the socket is there')
