@@ -28,6 +28,7 @@ export class DialAsks {
   /** They are asked when others have been answered. */
   readonly #unasked = new Set<Ask>()
   #lastAsk = 0
+  #isClosed = false
 
   constructor({ tell, patience = PATIENCE }: DialAsksOptions) {
     this.#tell = tell
@@ -37,7 +38,7 @@ export class DialAsks {
   /** The gate: settles when the primary lets it pass, has been silent for too long, or the signal is aborted. */
   pass(dial: Dial): Promise<void> {
     return new Promise((resolve) => {
-      if (dial.signal.aborted) return resolve()
+      if (dial.signal.aborted || this.#isClosed) return resolve()
       const leave = (): void => this.#leave(ask)
       const ask: Ask = {
         dial,
@@ -63,7 +64,10 @@ export class DialAsks {
 
   /** To be called when the channel is closed: nobody is left to be asked. */
   closed(): void {
-    for (const id of [...this.#asked.keys()]) this.#passed(id)
+    this.#isClosed = true
+    for (const ask of [...this.#asked.values(), ...this.#unasked]) ask.pass()
+    this.#asked.clear()
+    this.#unasked.clear()
   }
 
   #askMore(): void {
