@@ -19,3 +19,6 @@ export type {
   SendOptions,
 } from './guarded-client.js'
 export type { IncomingMessage } from './message-stream.js'
+export { protect } from './protect.js'
+export type { ProtectOptions } from './protect-options.js'
+export type { GetOptions, ProtectEvents, ProtectedResource } from './protected-resource.js'

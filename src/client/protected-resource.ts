@@ -1,0 +1,330 @@
+// A resource under the same rules as a guarded client, with the same states: opened once however many ask, closed before
+// the process forks or drains, opened again afterwards, closed for good at the end; everything bounded.
+// One opening is opening.ts; one resource per name is protect.ts. A lost connection is the affair of the resource itself:
+// a pool or a driver knows best how to come back.
+
+import { EventEmitter } from 'node:events'
+import { show } from '../shared/duration.js'
+import { type ErrorCode, ForksafeError, messageOf } from '../shared/errors.js'
+import { type ClientReport, type Resource, registerResource, resourceChanged } from '../shared/resources.js'
+import { settledWithin } from '../shared/settled-within.js'
+import { transition } from '../shared/state-machine.js'
+import { runHookWithin } from './bounded-hook.js'
+import { CLIENT_LIFECYCLE, type ClientState } from './client-states.js'
+import { Opening } from './opening.js'
+import { type ParsedProtectOptions, type ProtectOptions, parseProtectOptions } from './protect-options.js'
+import { Waiters } from './waiters.js'
+
+export interface GetOptions {
+  /** Aborting rejects this call; the opening is cancelled when nobody waits for it any more. */
+  signal?: AbortSignal
+}
+
+export interface ProtectEvents {
+  stateChanged: [{ from: ClientState; to: ClientState; reason: string }]
+  /** `epoch` counts the openings that were begun. */
+  opened: [{ epoch: number }]
+  /** It will be tried again by the next `get()`. */
+  openFailed: [{ epoch: number; error: ForksafeError }]
+  /** `drain` or `close` failed, or took too long; it counts as closed all the same. */
+  closeFailed: [{ error: ForksafeError }]
+  closed: []
+}
+
+export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implements AsyncDisposable {
+  readonly name: string
+  readonly #options: ParsedProtectOptions<Value>
+  readonly #unregister: () => void
+  readonly #resource: Resource
+  readonly #callers = new Waiters<Value>()
+  /** Resources that are being closed, and openings that were cancelled; each bounded. */
+  readonly #closing = new Set<Promise<unknown>>()
+  readonly #cancelled = new Set<Promise<unknown>>()
+  readonly #closed: Promise<void>
+  #tellClosed: () => void = () => {}
+  #state: ClientState = 'idle'
+  #held: { value: Value } | null = null
+  #opening: Opening<Value> | null = null
+  /** Whether a suspension has closed it, so that it is opened again whoever waits for it. */
+  #isKept = false
+  #epoch = 0
+  #opens = 0
+
+  /** Use `protect()`: it keeps a name one resource. */
+  constructor(name: string, options: ProtectOptions<Value>) {
+    super()
+    this.name = name
+    this.#options = parseProtectOptions(name, options)
+    this.#closed = new Promise((resolve) => {
+      this.#tellClosed = resolve
+    })
+    this.#resource = this.#asResource()
+    this.#unregister = registerResource(this.#resource)
+  }
+
+  get state(): ClientState {
+    return this.#state
+  }
+
+  /**
+   * The open resource. The first call opens it, all callers share that opening; while a fork window is open they wait for
+   * its end.
+   *
+   * Ask for it each time, and do not keep what it returns: after a fork window it is another one.
+   *
+   * @throws FORKSAFE_ERR_RESOURCE_OPEN_FAILED, _OPEN_TIMEOUT (retryable), with what `open` threw as `cause`: the next
+   *   call tries anew.
+   * @throws FORKSAFE_ERR_RESOURCE_ABORTED, FORKSAFE_ERR_RESOURCE_CLOSED.
+   */
+  async get({ signal }: GetOptions = {}): Promise<Value> {
+    if (!this.#isTaking) throw this.#error('FORKSAFE_ERR_RESOURCE_CLOSED', `get(): it is ${this.#state}`)
+    if (signal?.aborted) throw this.#aborted()
+    if (this.#held !== null && this.#state === 'open') return this.#held.value
+    const opened = this.#callers.wait(signal, () => {
+      if (this.#callers.size === 0) this.#nobodyWaits()
+      return this.#aborted()
+    })
+    if (this.#state === 'idle') this.#open('asked for')
+    return opened
+  }
+
+  /**
+   * Hands out nothing more, runs `drain` (`drainTimeout`), then `close` (`closeTimeout`). Final, frees the name, and never
+   * rejects: what went wrong is told by `closeFailed`. A second call returns the same promise.
+   */
+  close(): Promise<void> {
+    return this.#closeWithin(this.#options.drainTimeout, this.#options.closeTimeout)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #isTaking(): boolean {
+    return this.#state !== 'draining' && this.#state !== 'closing' && this.#state !== 'closed'
+  }
+
+  // --- Opening --------------------------------------------------------------------------------------------------
+
+  #open(reason: string): void {
+    const epoch = ++this.#epoch
+    const { open, openTimeout, closeTimeout } = this.#options
+    this.#moveTo('connecting', reason)
+    this.#opening = new Opening({
+      open,
+      timeout: openTimeout,
+      after: this.#closing.size === 0 ? null : Promise.all(this.#closing),
+      opened: (value) => this.#opened(epoch, value),
+      failed: (cause) => {
+        const why = `open() failed: ${messageOf(cause)}`
+        this.#openFailed(epoch, this.#error('FORKSAFE_ERR_RESOURCE_OPEN_FAILED', why, cause))
+      },
+      overdue: () => {
+        const why = `it was not open within ${openTimeout} ms`
+        this.#openFailed(epoch, this.#error('FORKSAFE_ERR_RESOURCE_OPEN_TIMEOUT', why))
+      },
+      late: (value) => this.#release(value, { drainTimeout: null, closeTimeout }),
+    })
+  }
+
+  #opened(epoch: number, value: Value): void {
+    this.#opening = null
+    this.#isKept = false
+    this.#held = { value }
+    this.#opens++
+    this.#moveTo('open', 'opened')
+    this.#tell(() => this.emit('opened', { epoch }))
+    this.#callers.resolveAll(value)
+  }
+
+  #openFailed(epoch: number, error: ForksafeError): void {
+    this.#opening = null
+    this.#isKept = false
+    this.#moveTo('idle', error.message)
+    this.#tell(() => this.emit('openFailed', { epoch, error }))
+    this.#callers.rejectAll(error)
+  }
+
+  #nobodyWaits(): void {
+    if (this.#state !== 'connecting' || this.#isKept) return
+    this.#cancelOpening('nobody waits for it any more')
+    this.#moveTo('idle', 'nobody waits for it any more')
+  }
+
+  /** The one that ignores its signal is not waited for for ever: what it may still bring is closed when it comes. */
+  #cancelOpening(why: string): void {
+    if (this.#opening === null) return
+    this.#opening.cancel(this.#error('FORKSAFE_ERR_RESOURCE_ABORTED', why))
+    keepUntilSettled(this.#cancelled, settledWithin(this.#opening.gone, this.#options.closeTimeout))
+    this.#opening = null
+  }
+
+  // --- Closing --------------------------------------------------------------------------------------------------
+
+  /** Never rejects, and settles within both times together. */
+  #release(
+    value: Value,
+    { drainTimeout, closeTimeout }: { drainTimeout: number | null; closeTimeout: number },
+    onDrained: () => void = () => {},
+  ): Promise<void> {
+    const { drain, close } = this.#options
+    const run = async (): Promise<void> => {
+      if (drain !== undefined && drainTimeout !== null)
+        await this.#runHook('drain()', drainTimeout, (signal) => drain(value, { signal }))
+      onDrained()
+      await this.#runHook('close()', closeTimeout, () => close(value))
+    }
+    return keepUntilSettled(this.#closing, run())
+  }
+
+  async #runHook(what: string, ms: number, hook: (signal: AbortSignal) => unknown): Promise<void> {
+    const failure = await runHookWithin(ms, hook)
+    if (failure === null) return
+    const code = 'FORKSAFE_ERR_RESOURCE_CLOSE_FAILED'
+    const error =
+      'error' in failure
+        ? this.#error(code, `${what} failed: ${messageOf(failure.error)}`, failure.error)
+        : this.#error(code, `${what} did not finish within ${Math.round(ms)} ms`)
+    this.#tell(() => this.emit('closeFailed', { error }))
+  }
+
+  #closeWithin(drainTimeout: number, closeTimeout: number): Promise<void> {
+    if (this.#isTaking) void this.#end(drainTimeout, closeTimeout)
+    return this.#closed
+  }
+
+  async #end(drainTimeout: number, closeTimeout: number): Promise<void> {
+    const held = this.#held
+    this.#held = null
+    this.#isKept = false
+    this.#cancelOpening('it is being closed')
+    const toClosing = (): void => {
+      if (this.#isTaking || this.#state === 'draining') this.#moveTo('closing', 'close')
+    }
+    if (held !== null) {
+      if (this.#options.drain !== undefined) this.#moveTo('draining', 'close')
+      const gone = this.#release(held.value, { drainTimeout, closeTimeout }, toClosing)
+      this.#rejectCallers()
+      await gone
+    }
+    this.#rejectCallers()
+    if (this.#closing.size + this.#cancelled.size > 0) {
+      toClosing()
+      await settledWithin(this.#departed(), closeTimeout)
+    }
+    this.#finish('closed')
+  }
+
+  #finish(reason: string): void {
+    if (this.#state === 'closed') return
+    // The table knows no way from `connecting` or `open` to `closed`: something has to be closed on it.
+    if (!CLIENT_LIFECYCLE[this.#state].includes('closed')) this.#moveTo('closing', reason)
+    this.#moveTo('closed', reason)
+    this.#unregister()
+    this.#tell(() => this.emit('closed'))
+    this.#tellClosed()
+  }
+
+  #rejectCallers(): void {
+    this.#callers.rejectAll(this.#error('FORKSAFE_ERR_RESOURCE_CLOSED', 'it was closed before it was open'))
+  }
+
+  async #departed(): Promise<void> {
+    await Promise.all([...this.#closing, ...this.#cancelled])
+  }
+
+  // --- For the process that owns it -----------------------------------------------------------------------------
+
+  #asResource(): Resource {
+    return {
+      name: this.name,
+      isUsedByOthers: true,
+      isWanted: () => this.#held !== null || this.#opening !== null || this.#isKept || this.#callers.size > 0,
+      isOpen: () => this.#state === 'open',
+      report: () => this.#report(),
+      suspend: ({ timeout }) => this.#suspend(timeout),
+      resume: () => this.#resume(),
+      shutDown: ({ timeout }) => this.#shutDown(timeout),
+      // What it is written by takes longer than the last moment of a process.
+      closeSync: () => {},
+    }
+  }
+
+  async #suspend(timeout: number): Promise<void> {
+    if (this.#isTaking && this.#state !== 'suspended') {
+      const held = this.#held
+      if (held !== null) this.#isKept = true
+      this.#held = null
+      this.#moveTo('suspended', 'a fork window is open')
+      this.#cancelOpening('a fork window is open')
+      if (held !== null) void this.#release(held.value, this.#shareOf(timeout))
+    }
+    await settledWithin(this.#departed(), timeout)
+  }
+
+  #resume(): void {
+    if (this.#state !== 'suspended') return
+    if (this.#isKept || this.#callers.size > 0) this.#open('the fork window is over')
+    else this.#moveTo('idle', 'the fork window is over')
+  }
+
+  async #shutDown(timeout: number): Promise<void> {
+    const overdue = setTimeout(() => this.#finish('it was not closed in time'), timeout)
+    const { drainTimeout, closeTimeout } = this.#shareOf(timeout)
+    await this.#closeWithin(drainTimeout, closeTimeout)
+    clearTimeout(overdue)
+  }
+
+  /** At most half of the time for what is under way, the rest for closing. */
+  #shareOf(timeout: number): { drainTimeout: number; closeTimeout: number } {
+    const { drainTimeout, closeTimeout } = this.#options
+    return {
+      drainTimeout: Math.min(drainTimeout, timeout / 2),
+      closeTimeout: Math.min(closeTimeout, timeout),
+    }
+  }
+
+  #report(): ClientReport {
+    return {
+      name: this.name,
+      identity: this.name,
+      state: this.#state,
+      role: 'own',
+      epoch: this.#epoch,
+      pending: this.#callers.size,
+      confirmed: 0,
+      reconnects: Math.max(0, this.#opens - 1),
+    }
+  }
+
+  // --- Telling --------------------------------------------------------------------------------------------------
+
+  #moveTo(to: ClientState, reason: string): void {
+    const from = this.#state
+    this.#state = transition('protected resource', CLIENT_LIFECYCLE, from, to, reason)
+    this.#tell(() => this.emit('stateChanged', { from, to, reason }))
+    resourceChanged(this.#resource)
+  }
+
+  /** In a turn of its own: what a listener calls back, or throws, must not happen in the middle of a decision. */
+  #tell(announcement: () => unknown): void {
+    queueMicrotask(() => void announcement())
+  }
+
+  #aborted(): ForksafeError {
+    return this.#error('FORKSAFE_ERR_RESOURCE_ABORTED', 'get() was aborted')
+  }
+
+  #error(code: ErrorCode, why: string, ...cause: [unknown?]): ForksafeError {
+    return new ForksafeError(code, `protected resource ${show(this.name)}: ${why}`, {
+      details: { resource: this.name, state: this.#state },
+      ...(cause.length === 0 ? {} : { cause: cause[0] }),
+    })
+  }
+}
+
+const keepUntilSettled = <Result>(kept: Set<Promise<unknown>>, work: Promise<Result>): Promise<Result> => {
+  kept.add(work)
+  void work.finally(() => kept.delete(work))
+  return work
+}
