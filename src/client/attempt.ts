@@ -13,38 +13,27 @@ import { monotonicNow } from '../shared/clock.js'
 import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
 import { tellSecrets } from '../shared/secrets.js'
-import {
-  type ClientSessionHandle,
-  checkHeaders,
-  checkUrl,
-  type ParsedClientOptions,
-  withoutSecrets,
-} from './client-options.js'
+import { AuthenticationSession } from './authentication-session.js'
+import { checkHeaders, checkUrl, type ParsedClientOptions, withoutSecrets } from './client-options.js'
 import { secretsOf } from './client-secrets.js'
-import type { ConnectionEnd } from './client-session.js'
+import type { Connection, ConnectionEvents, Sendable } from './connection.js'
+import { connectionEnd, type Failure, failed, overdue, refused } from './connection-end.js'
 
-export type Sendable = string | NodeJS.ArrayBufferView | ArrayBuffer
-
-export interface AttemptEvents {
-  opened(): void
-  message(data: string | Buffer, isBinary: boolean): void
-  gone(end: ConnectionEnd): void
-}
-
-type Failure = Pick<ConnectionEnd, 'error' | 'message'> & { status: number | null; retryAfter: number | null }
-
-export class Attempt {
+export class Attempt implements Connection {
   readonly epoch: number
+  heardAt = 0
   readonly #name: string
   readonly #options: ParsedClientOptions
-  readonly #events: AttemptEvents
+  readonly #events: ConnectionEvents
   readonly #over = new AbortController()
   #socket: WebSocket | null = null
   #tcp: Socket | null = null
+  #session: AuthenticationSession | null = null
   #deadline: NodeJS.Timeout | undefined
   readonly #begunAt = monotonicNow()
   #isOpen = false
   #isGone = false
+  #isCorked = false
   /** Whether there is a TCP connection, so that the upstream may know of us. */
   #isOnTheWire = false
   /** Set when it shall be closed, at the latest as soon as it is open. */
@@ -52,14 +41,13 @@ export class Attempt {
   #failure: Failure | null = null
   #target = ''
 
-  constructor(epoch: number, name: string, options: ParsedClientOptions, events: AttemptEvents) {
+  constructor(epoch: number, name: string, options: ParsedClientOptions, events: ConnectionEvents) {
     this.epoch = epoch
     this.#name = name
     this.#options = options
     this.#events = events
   }
 
-  /** Begins; from here on `gone` is certain to come. */
   dial(): void {
     this.#expireIn(this.#options.connectTimeout)
     this.#prepare().then(
@@ -73,44 +61,64 @@ export class Attempt {
   #expireIn(ms: number): void {
     const { connectTimeout } = this.#options
     this.#deadline = setTimeout(() => {
-      const why = `${this.#target || 'the connection'} was not open within ${connectTimeout} ms`
-      this.#fail({
-        error: 'FORKSAFE_ERR_CLIENT_CONNECT_TIMEOUT',
-        message: why,
-        status: null,
-        retryAfter: null,
-      })
+      this.#fail(overdue(`${this.#target || 'the connection'} was not open within ${connectTimeout} ms`))
     }, ms)
   }
 
-  /** `onWritten` is called when the bytes were handed on while the connection was alive; otherwise `gone` tells. */
-  send(data: Sendable, onWritten: () => void): void {
+  send(data: Sendable, onFlushed: (() => void) | null): void {
+    if (!this.#isAlive) return
+    this.#cork()
     this.#socket?.send(data, (error) => {
-      if (!error && this.#isAlive) onWritten()
+      if (onFlushed !== null && !error && this.#isAlive) onFlushed()
     })
   }
 
+  ping(payload: string): void {
+    if (!this.#isAlive || this.#socket?.readyState !== WebSocket.OPEN) return
+    this.#cork()
+    this.#socket.ping(payload, undefined, () => {})
+  }
+
+  pong(): void {
+    if (this.#isAlive && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.pong('', undefined, () => {})
+  }
+
+  /** Frames of one turn in one packet, not in one each. */
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#tcp?.cork()
+  }
+
+  flush(): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#tcp?.uncork()
+  }
+
   /**
-   * The close handshake; who told it so bounds it. While the upgrade is on its way the upstream may count a connection
-   * already, and before its answer no Close frame can be sent: the answer is waited for.
+   * While the upgrade is on its way the upstream may count a connection already, and before its answer no Close frame
+   * can be sent: the answer is waited for.
    */
   close(code: number): void {
     this.#closeCode = code
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.close(code)
-    else if (!this.#isOnTheWire) this.terminate()
+    else if (!this.#isOnTheWire) this.terminate(null)
   }
 
-  /** Destroys whatever there is. */
-  terminate(): void {
+  terminate(why: string | null): void {
     if (this.#isGone) return
+    if (why !== null) this.#failure ??= failed(why)
     this.#over.abort()
     if (this.#socket !== null) this.#socket.terminate()
     else queueMicrotask(() => this.#gone(1006, ''))
   }
 
-  /** A Close frame in the last moment of the process: written at once if the kernel takes it. */
   closeSync(code: number): void {
-    if (this.#isOpen) this.#socket?.close(code)
+    if (!this.#isOpen) return
+    this.flush()
+    this.#socket?.close(code)
   }
 
   pause(): void {
@@ -176,30 +184,37 @@ export class Attempt {
     socket.on('upgrade', (response) => {
       this.#tcp = response.socket
     })
-    socket.on('open', () => this.#opened(socket))
-    socket.on('message', (data, isBinary) =>
-      this.#events.message(isBinary ? toBuffer(data) : String(toBuffer(data)), isBinary),
-    )
+    socket.on('open', () => this.#upgraded(socket))
+    socket.on('message', (data, isBinary) => this.#received(toBuffer(data), isBinary))
+    socket.on('pong', (payload) => this.#events.pong(payload.toString('latin1')))
     socket.on('close', (code, reason) => this.#gone(code, reason.toString('utf8')))
   }
 
   /** Without a hook at once: the first message may have come in the same packet as the upgrade. */
-  #opened(socket: WebSocket): void {
+  #upgraded(socket: WebSocket): void {
     const { afterConnect } = this.#options
     if (this.#closeCode !== null) return socket.close(this.#closeCode)
+    this.#listenForLife()
     if (afterConnect === undefined) return this.#ready(socket)
-    const session: ClientSessionHandle = {
-      epoch: this.epoch,
-      protocol: socket.protocol,
-      signal: this.#over.signal,
-      send: (data) =>
-        new Promise((resolve, reject) => socket.send(data, (error) => (error ? reject(error) : resolve()))),
-    }
-    const run = async (): Promise<unknown> => afterConnect(session)
-    run().then(
-      () => this.#ready(socket),
-      (error: unknown) => this.#fail(failed(`afterConnect failed: ${messageOf(error)}`)),
+    const session = new AuthenticationSession(this.epoch, socket.protocol, this.#over.signal, (data) =>
+      written(socket, data),
     )
+    this.#session = session
+    const run = async (): Promise<unknown> => afterConnect(session)
+    run()
+      .finally(() => (this.#session = null))
+      .then(
+        () => this.#ready(socket),
+        (error: unknown) => this.#fail(failed(`afterConnect failed: ${messageOf(error)}`)),
+      )
+  }
+
+  /** A dead host is found by the kernel too, where a peer answers no pings. */
+  #listenForLife(): void {
+    const { heartbeatInterval } = this.#options
+    this.heardAt = monotonicNow()
+    this.#tcp?.on('data', () => (this.heardAt = monotonicNow()))
+    if (heartbeatInterval > 0) this.#tcp?.setKeepAlive(true, heartbeatInterval)
   }
 
   #ready(socket: WebSocket): void {
@@ -209,16 +224,14 @@ export class Attempt {
     this.#events.opened()
   }
 
+  #received(data: Buffer, isBinary: boolean): void {
+    const message = isBinary ? data : data.toString('utf8')
+    this.#session?.push(message)
+    this.#events.message(message, isBinary)
+  }
+
   #refused(response: IncomingMessage): void {
-    const status = response.statusCode ?? 0
-    const wait = retryAfterOf(response.headers['retry-after'])
-    const isRedirect = status >= 300 && status < 400
-    this.#fail({
-      error: 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED',
-      message: `${this.#target} answered the upgrade with ${status}${isRedirect ? ' (redirects are not followed)' : ''}`,
-      status,
-      retryAfter: status === 429 || status === 503 ? wait : null,
-    })
+    this.#fail(refused(this.#target, response.statusCode ?? 0, response.headers['retry-after']))
     // With a listener for this event `ws` leaves the response and the socket to us.
     response.on('error', () => {})
     response.resume()
@@ -228,7 +241,7 @@ export class Attempt {
     if (this.#isGone) return
     // The first reason is the cause; what follows it is the consequence of our own terminate().
     this.#failure = this.#failure?.status != null ? this.#failure : failure
-    this.terminate()
+    this.terminate(null)
   }
 
   #gone(code: number, reason: string): void {
@@ -236,52 +249,22 @@ export class Attempt {
     this.#isGone = true
     this.#over.abort()
     clearTimeout(this.#deadline)
-    this.#events.gone(this.#endOf(code, reason))
-  }
-
-  #endOf(code: number, reason: string): ConnectionEnd {
-    const { shouldReconnect } = this.#options
-    if (this.#isOpen) {
-      const said = reason === '' ? '' : ` ${JSON.stringify(reason)}`
-      const why = this.#failure === null ? '' : ` (${this.#failure.message})`
-      const isFatal = !shouldReconnect({ status: null, code, reason })
-      return {
-        error: null,
+    this.#events.gone(
+      connectionEnd({
+        wasOpen: this.#isOpen,
+        wasUpgraded: this.#tcp !== null,
         code,
         reason,
-        isFatal,
-        retryAfter: null,
-        message: `closed with code ${code}${said}${why}`,
-      }
-    }
-    const closedEarly = `${this.#target || 'the attempt'} was closed with code ${code} before it was open`
-    const { error, message, status, retryAfter } = this.#failure ?? failed(closedEarly)
-    // A close code before `afterConnect` is done is the server's answer to it.
-    const isFatal = !shouldReconnect({ status, code: this.#tcp === null ? null : code, reason })
-    return {
-      error: error ?? 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED',
-      code,
-      reason,
-      isFatal,
-      retryAfter,
-      message,
-    }
+        failure: this.#failure,
+        target: this.#target,
+        shouldReconnect: this.#options.shouldReconnect,
+      }),
+    )
   }
 }
 
-const failed = (message: string): Failure => ({
-  error: 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED',
-  message,
-  status: null,
-  retryAfter: null,
-})
-
-/** Seconds or an HTTP date (RFC 9110 section 10.2.3) as ms from now; null if it is neither. */
-const retryAfterOf = (header: string | undefined): number | null => {
-  if (header === undefined) return null
-  const ms = /^\d{1,9}$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now()
-  return Number.isFinite(ms) && ms > 0 ? ms : null
-}
+const written = (socket: WebSocket, data: Sendable): Promise<void> =>
+  new Promise((resolve, reject) => socket.send(data, (error) => (error ? reject(error) : resolve())))
 
 const toBuffer = (data: Buffer | ArrayBuffer | Buffer[]): Buffer =>
   Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data)

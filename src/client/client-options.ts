@@ -6,6 +6,7 @@ import { didYouMean } from '../shared/did-you-mean.js'
 import { type Duration, parseDuration, show } from '../shared/duration.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { parseSize, type Size } from '../shared/size.js'
+import type { Sendable } from './connection.js'
 import type { OutboxLimits } from './outbox.js'
 
 /** What a hook may do with a connection before queued messages flow. */
@@ -17,8 +18,22 @@ export interface ClientSessionHandle {
   /** Aborted when the attempt is over before the hook is. */
   readonly signal: AbortSignal
   /** Writes past the queue: to authenticate, to subscribe again. */
-  send(data: string | NodeJS.ArrayBufferView | ArrayBuffer): Promise<void>
+  send(data: Sendable): Promise<void>
+  /**
+   * The next message of this connection that the hook has not had yet. Listeners and `messages()` get it as well.
+   * Rejects when the connection ends.
+   */
+  receive(): Promise<string | Buffer>
 }
+
+/** What is known of an incoming message beside its data. */
+export interface MessageInfo {
+  isBinary: boolean
+  /** The connection that it came on. */
+  epoch: number
+}
+
+export type MessageId = string | number
 
 /** What was refused or lost, for `shouldReconnect`. */
 export interface ReconnectQuestion {
@@ -50,23 +65,51 @@ export interface GuardedClientOptions {
   connectTimeout?: Duration
   /** For the close handshake; then the socket is destroyed. Default 5 s. */
   closeTimeout?: Duration
-  /** For writing what is queued when the client is closed. Default 10 s. */
+  /** For sending and proving what is queued when the client is closed. Default 10 s. */
   drainTimeout?: Duration
   /** Wait before attempt n: `min(max, min + U(0, min * 2^n))`. Default 250 ms and 30 s. */
   backoff?: { min?: Duration; max?: Duration }
   /** Open for this long, and earlier failures are forgotten. Default 5 s. */
   stableAfter?: Duration
+  /** Nothing heard for this long, and the peer is pinged. Default 20 s; 0: no heartbeat. */
+  heartbeatInterval?: Duration
+  /** A ping unanswered and nothing heard for this long: the connection is dead. Default 10 s. */
+  heartbeatTimeout?: Duration
+  /** How long the peer may take to take, prove or acknowledge what was written. Default 30 s. */
+  receiptTimeout?: Duration
+  /**
+   * Default `auto`: a message is confirmed when the peer is proved to have it; where the peer never answers pings, when
+   * it was written, after a warning. `require`: such a peer is refused. `off`: when it was written.
+   */
+  receipts?: 'auto' | 'require' | 'off'
+  /** What was written when the connection ended, and not proved: `reject` as of unknown fate (default), or `resend`. */
+  onUnconfirmed?: 'reject' | 'resend'
+  /** Which messages an incoming one acknowledges, by the `id` that they were sent with. */
+  ackOf?: (data: string | Buffer, info: MessageInfo) => MessageId | readonly MessageId[] | null | undefined
   /** How much may wait or be unconfirmed. Default 10,000 messages and 16 MiB. */
   maxPending?: { count?: number; bytes?: Size }
+  /** A message that does not fit: `reject` it (default), or let its `send()` `wait` for room. */
+  whenFull?: 'reject' | 'wait'
   /** Largest message that is taken from the upstream. Default 1 MiB. */
   maxPayload?: Size
   /** Runs on each connection before queued messages flow; if it throws, the attempt has failed. */
   afterConnect?: (session: ClientSessionHandle) => unknown
+  /** Close codes by which this upstream says that another session took the place of ours, such as 4001. Default none. */
+  supersededCodes?: readonly number[]
   /** Whether to try again. Default: not after 3xx, 401, 403 or close code 1008. */
   shouldReconnect?: (question: ReconnectQuestion) => boolean
   /** Passed on to `ws`; what this table names wins. */
   ws?: Readonly<Record<string, unknown>>
 }
+
+type DurationOption =
+  | 'connectTimeout'
+  | 'closeTimeout'
+  | 'drainTimeout'
+  | 'stableAfter'
+  | 'heartbeatInterval'
+  | 'heartbeatTimeout'
+  | 'receiptTimeout'
 
 /** The same, parsed: durations in ms, sizes in bytes. */
 export interface ParsedClientOptions {
@@ -80,8 +123,16 @@ export interface ParsedClientOptions {
   drainTimeout: number
   backoff: BackoffRange
   stableAfter: number
+  heartbeatInterval: number
+  heartbeatTimeout: number
+  receiptTimeout: number
+  receipts: 'auto' | 'require' | 'off'
+  onUnconfirmed: 'reject' | 'resend'
+  ackOf: GuardedClientOptions['ackOf'] | undefined
   maxPending: OutboxLimits
+  whenFull: 'reject' | 'wait'
   maxPayload: number
+  supersededCodes: readonly number[]
   afterConnect: GuardedClientOptions['afterConnect'] | undefined
   shouldReconnect: (question: ReconnectQuestion) => boolean
   ws: Readonly<Record<string, unknown>>
@@ -94,6 +145,9 @@ export const CLIENT_DEFAULTS = {
   backoffMin: 250,
   backoffMax: 30_000,
   stableAfter: 5_000,
+  heartbeatInterval: 20_000,
+  heartbeatTimeout: 10_000,
+  receiptTimeout: 30_000,
   maxPendingCount: 10_000,
   maxPendingBytes: 16 * 1024 * 1024,
   maxPayload: 1024 * 1024,
@@ -111,8 +165,16 @@ export const CLIENT_OPTION_KEYS: readonly string[] = [
   'drainTimeout',
   'backoff',
   'stableAfter',
+  'heartbeatInterval',
+  'heartbeatTimeout',
+  'receiptTimeout',
+  'receipts',
+  'onUnconfirmed',
+  'ackOf',
   'maxPending',
+  'whenFull',
   'maxPayload',
+  'supersededCodes',
   'afterConnect',
   'shouldReconnect',
   'ws',
@@ -135,8 +197,10 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
   if (typeof options.url !== 'function') checkUrl(field('url'), options.url)
   if (options.headers !== undefined && typeof options.headers !== 'function')
     checkHeaders(field('headers'), options.headers)
-  const duration = (option: 'connectTimeout' | 'closeTimeout' | 'drainTimeout' | 'stableAfter'): number =>
-    translated(() => parseDuration(field(option), options[option] ?? CLIENT_DEFAULTS[option], { min: 1 }))
+  const duration = (option: DurationOption, least = 1): number =>
+    translated(() => parseDuration(field(option), options[option] ?? CLIENT_DEFAULTS[option], { min: least }))
+  const choice = <Choice extends string>(option: string, given: Choice | undefined, all: readonly Choice[]) =>
+    oneOf(field(option), given, all)
   const min = translated(() =>
     parseDuration(field('backoff.min'), options.backoff?.min ?? CLIENT_DEFAULTS.backoffMin, { min: 1 }),
   )
@@ -157,15 +221,23 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
     drainTimeout: duration('drainTimeout'),
     backoff: { min, max },
     stableAfter: duration('stableAfter'),
+    heartbeatInterval: duration('heartbeatInterval', 0),
+    heartbeatTimeout: duration('heartbeatTimeout'),
+    receiptTimeout: duration('receiptTimeout'),
+    receipts: choice('receipts', options.receipts, ['auto', 'require', 'off']),
+    onUnconfirmed: choice('onUnconfirmed', options.onUnconfirmed, ['reject', 'resend']),
+    ackOf: callable(field('ackOf'), options.ackOf),
     maxPending: {
       count,
       bytes: translated(() =>
         parseSize(field('maxPending.bytes'), options.maxPending?.bytes ?? CLIENT_DEFAULTS.maxPendingBytes, 1),
       ),
     },
+    whenFull: choice('whenFull', options.whenFull, ['reject', 'wait']),
     maxPayload: translated(() =>
       parseSize(field('maxPayload'), options.maxPayload ?? CLIENT_DEFAULTS.maxPayload, 1),
     ),
+    supersededCodes: closeCodes(field('supersededCodes'), options.supersededCodes ?? []),
     afterConnect: callable(field('afterConnect'), options.afterConnect),
     shouldReconnect: callable(field('shouldReconnect'), options.shouldReconnect) ?? isWorthAnotherAttempt,
     ws: options.ws ?? {},
@@ -235,6 +307,23 @@ const isWorthAnotherAttempt = ({ status, code }: ReconnectQuestion): boolean =>
 const callable = <Hook>(field: string, value: Hook): Hook => {
   if (value !== undefined && typeof value !== 'function') throw invalid(field, value, 'is not a function')
   return value
+}
+
+/** The first is the default. */
+const oneOf = <Choice extends string>(
+  field: string,
+  given: Choice | undefined,
+  all: readonly Choice[],
+): Choice => {
+  const value = given ?? all[0]
+  if (value !== undefined && all.includes(value)) return value
+  throw invalid(field, value, `is not one of ${all.join(', ')}`)
+}
+
+const closeCodes = (field: string, codes: readonly number[]): readonly number[] => {
+  const isList = Array.isArray(codes)
+  if (isList && codes.every((code) => Number.isInteger(code) && code >= 1_000 && code <= 4_999)) return codes
+  throw invalid(field, isList ? codes.join(', ') : codes, 'is not a list of close codes from 1000 to 4999')
 }
 
 /** Shared parsers speak of options in general; here it is a client's. */

@@ -1,5 +1,6 @@
 // The decisions of a guarded client: events in, effects out. No socket, no clock and no chance of its own.
-// One attempt and its socket is attempt.ts; carrying effects out, and promises, are guarded-client.ts.
+// It knows whether there is a connection; what goes over it is delivery.ts, with what is pending (outbox.ts), proved
+// (ping-barrier.ts) and alive (liveness.ts). Carrying effects out is session-runner.ts.
 //
 // Each attempt has an epoch. An event of an epoch that is not the live one is ignored, and the next attempt is not begun
 // before the socket of the last one is gone: there is never more than one.
@@ -9,74 +10,35 @@ import type { Random } from '../shared/clock.js'
 import type { ErrorCode } from '../shared/errors.js'
 import { transition } from '../shared/state-machine.js'
 import { CLIENT_LIFECYCLE, type ClientState } from './client-states.js'
-import { Outbox, type OutboxLimits } from './outbox.js'
+import type { ConnectionEnd } from './connection-end.js'
+import { Delivery, type DeliveryChance, type DeliveryOptions } from './delivery.js'
+import type { Outbox } from './outbox.js'
+import type { SessionEffect, SessionEvent, TimerName } from './session-effects.js'
 
-/** How an attempt or a connection ended. */
-export interface ConnectionEnd {
-  /** Why an attempt failed; null for a connection that had been open. */
-  error: 'FORKSAFE_ERR_CLIENT_CONNECT_TIMEOUT' | 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED' | null
-  /** Close code; 1006 where no Close frame was received. */
-  code: number
-  reason: string
-  /** Whether another attempt makes no sense: the upstream refused for good. */
-  isFatal: boolean
-  /** What the upstream asked us to wait, in ms. */
-  retryAfter: number | null
-  /** In words, without credentials. */
-  message: string
-}
-
-export type TimerName = 'retry' | 'stable' | 'flush' | 'close'
-
-export type SessionEvent =
-  /** Somebody wants it open. */
-  | { type: 'want' }
-  /** Nobody who asked for the connection is left. */
-  | { type: 'unwant' }
-  | { type: 'opened'; epoch: number }
-  | { type: 'gone'; epoch: number; end: ConnectionEnd }
-  /** A message for which the outbox has room. */
-  | { type: 'send'; bytes: number }
-  | { type: 'withdraw'; sequence: number; code: ErrorCode; why: string }
-  | { type: 'written'; epoch: number; sequence: number }
-  | { type: 'suspend'; timeout: number }
-  | { type: 'resume' }
-  | { type: 'close'; code: number; drainTimeout: number; closeTimeout: number }
-  | { type: 'terminate' }
-  | { type: 'timer'; name: TimerName }
-
-export type SessionEffect =
-  | { type: 'moved'; from: ClientState; to: ClientState; reason: string }
-  | { type: 'dial'; epoch: number }
-  | { type: 'write'; epoch: number; sequences: number[] }
-  | { type: 'closeSocket'; epoch: number; code: number }
-  | { type: 'terminateSocket'; epoch: number }
-  | { type: 'setTimer'; name: TimerName; ms: number }
-  | { type: 'clearTimer'; name: TimerName }
-  | { type: 'confirmed'; sequence: number; epoch: number }
-  | { type: 'rejected'; sequence: number; code: ErrorCode; why: string }
-  /** Those who wait for the connection are answered. */
-  | { type: 'connected'; epoch: number }
-  | { type: 'connectFailed'; code: ErrorCode; why: string }
-  /** A connection that had been open ended. */
-  | { type: 'lost'; epoch: number; end: ConnectionEnd }
-  | { type: 'waits'; delay: number; attempt: number; reason: string }
-  /** No socket is left: who suspends or closes may go on. */
-  | { type: 'socketGone' }
-
-export interface SessionOptions {
+export interface SessionOptions extends DeliveryOptions {
   backoff: BackoffRange
   /** How long a connection must have been open before the failures before it are forgotten, in ms. */
   stableAfter: number
-  maxPending: OutboxLimits
+  /** Close codes that say: another session took your place. */
+  supersededCodes: readonly number[]
+}
+
+export interface SessionChance extends DeliveryChance {
   random: Random
 }
 
-export class ClientSession {
-  readonly outbox: Outbox
+/** Why the upstream wants no connection. */
+export interface Refusal {
+  code: ErrorCode
+  why: string
+}
+
+export class ClientSession<Cargo> {
+  readonly delivery: Delivery<Cargo>
   readonly #options: SessionOptions
+  readonly #chance: SessionChance
   #state: ClientState = 'idle'
-  #effects: SessionEffect[] = []
+  #effects: SessionEffect<Cargo>[] = []
   #epoch = 0
   /** The epoch whose socket is not gone yet. */
   #live: number | null = null
@@ -86,11 +48,25 @@ export class ClientSession {
   /** Attempts that failed, and connections lost, since it was last stable. */
   #failures = 0
   #connects = 0
+  /** No attempt before this time, whoever asks. */
+  #notBefore = Number.NEGATIVE_INFINITY
+  #refusal: Refusal | null = null
   #closing = { code: 1000, timeout: 0 }
+  /** Suspended, and the socket still waits for proof of what was written. */
+  #isClosePending = false
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, chance: SessionChance) {
     this.#options = options
-    this.outbox = new Outbox(options.maxPending)
+    this.#chance = chance
+    this.delivery = new Delivery(options, chance, {
+      emit: (effect) => this.#emit(effect),
+      settled: () => this.#settled(),
+      unfit: (why) => this.#unfit(why),
+    })
+  }
+
+  get outbox(): Outbox<Cargo> {
+    return this.delivery.outbox
   }
 
   get state(): ClientState {
@@ -121,28 +97,55 @@ export class ClientSession {
     return this.#state !== 'draining' && this.#state !== 'closing' && this.#state !== 'closed'
   }
 
-  /** Decides. The effects are to be carried out in their order. */
-  handle(event: SessionEvent): SessionEffect[] {
-    this.#dispatch(event)
-    return this.#effects.splice(0)
+  /** Why the upstream wants no connection, until somebody asks for one all the same. */
+  get refusal(): Refusal | null {
+    return this.#refusal
   }
 
-  #dispatch(event: SessionEvent): void {
+  /** Whether something has to come in that we wait for: then we read, however slow our consumer is. */
+  get isReadingOwed(): boolean {
+    return this.delivery.isProofAwaited || this.#state === 'closing' || this.#state === 'draining'
+  }
+
+  /** Decides. The effects are to be carried out in their order. */
+  handle(event: SessionEvent<Cargo>): SessionEffect<Cargo>[] {
+    this.#dispatch(event)
+    if (this.#effects.length === 0) return NOTHING
+    const effects = this.#effects
+    this.#effects = []
+    return effects
+  }
+
+  #dispatch(event: SessionEvent<Cargo>): void {
     switch (event.type) {
+      case 'accepted':
+        return this.#state === 'open' ? this.delivery.writeSoon() : this.#want(false)
+      case 'writeTurn':
+        return this.delivery.writeTurn()
+      case 'flushed':
+        return this.delivery.flushed(event.epoch, event.sequence)
+      case 'pong':
+        return this.delivery.ponged(event.epoch, event.payload)
+      case 'heard':
+        return this.delivery.heard(event.epoch, event.at)
+      case 'acknowledged':
+        return this.delivery.acknowledged(event.entry)
+      case 'withdraw':
+        return this.delivery.reject([event.entry], event.code, event.why)
+      case 'paused':
+        return this.delivery.paused()
+      case 'resumed':
+        return this.delivery.resumed()
+      case 'turnOver':
+        return this.delivery.turnOver(event.epoch)
       case 'want':
-        return this.#want()
+        return this.#want(event.isExplicit)
       case 'unwant':
         return this.#unwant()
       case 'opened':
         return this.#opened(event.epoch)
       case 'gone':
         return this.#gone(event.epoch, event.end)
-      case 'send':
-        return this.#send(event.bytes)
-      case 'withdraw':
-        return this.#withdraw(event.sequence, event.code, event.why)
-      case 'written':
-        return this.#written(event.epoch, event.sequence)
       case 'suspend':
         return this.#suspend(event.timeout)
       case 'resume':
@@ -158,12 +161,23 @@ export class ClientSession {
 
   // --- Connecting -----------------------------------------------------------------------------------------------
 
-  #want(): void {
-    if (!this.isTaking) return
+  #want(isExplicit: boolean): void {
+    if (!this.isTaking || (this.#refusal !== null && !isExplicit)) return
+    this.#refusal = null
     this.#isWanted = true
     if (this.#state === 'open') return this.#emit({ type: 'connected', epoch: this.#epoch })
-    if (this.#state !== 'idle') return
-    this.#moveTo('connecting', 'wanted')
+    if (this.#state === 'idle') this.#begin('wanted')
+  }
+
+  /** An attempt now, or as soon as the pause after the last failure is over: whoever asks, however often. */
+  #begin(reason: string): void {
+    const pause = this.#notBefore - this.#chance.now()
+    if (pause > 0) {
+      this.#moveTo('waiting', reason)
+      this.#emit({ type: 'setTimer', name: 'retry', ms: pause })
+      return
+    }
+    this.#moveTo('connecting', reason)
     this.#dial()
   }
 
@@ -185,87 +199,81 @@ export class ClientSession {
 
   #opened(epoch: number): void {
     if (epoch !== this.#live) return
+    const isAwaited = this.#state === 'connecting' || this.#state === 'draining'
     // Overtaken by a close, a suspension or an abort: the socket is not wanted any more.
-    if (this.#state !== 'connecting' || epoch !== this.#attempt) return this.#terminateSocket()
+    if (!isAwaited || epoch !== this.#attempt) return this.#terminateSocket()
     this.#connects++
-    this.#moveTo('open', 'connected')
+    if (this.#state === 'connecting') this.#moveTo('open', 'connected')
     this.#emit({ type: 'setTimer', name: 'stable', ms: this.#options.stableAfter })
     this.#emit({ type: 'connected', epoch })
-    this.#write()
+    this.delivery.opened(epoch)
   }
 
   #gone(epoch: number, end: ConnectionEnd): void {
     if (epoch !== this.#live) return
     this.#live = null
-    this.#emit({ type: 'clearTimer', name: 'stable' })
-    const why = `the connection ended before its arrival was known: ${end.message}`
-    for (const sequence of this.outbox.writtenTo(epoch)) {
-      this.#reject(sequence, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
-    }
+    this.#isClosePending = false
+    for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
+    this.delivery.gone(end.message)
     this.#emit({ type: 'socketGone' })
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
-    if (this.#state === 'open') return end.isFatal ? this.#refused(end) : this.#retryLater(end)
+    if (this.#state === 'open') return this.#ended(end)
     if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
   }
 
   #failed(end: ConnectionEnd): void {
-    if (end.isFatal) return this.#refused(end)
-    this.#emit({
-      type: 'connectFailed',
-      code: end.error ?? 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED',
-      why: end.message,
-    })
+    if (end.isFatal || this.#isSuperseded(end)) return this.#ended(end)
+    const code = end.error ?? 'FORKSAFE_ERR_CLIENT_CONNECT_FAILED'
+    this.#emit({ type: 'connectFailed', code, why: end.message })
     this.#retryLater(end)
   }
 
+  #ended(end: ConnectionEnd): void {
+    if (this.#isSuperseded(end)) this.#refused('FORKSAFE_ERR_CLIENT_SUPERSEDED', end.message, end)
+    else if (end.isFatal) this.#refused('FORKSAFE_ERR_CLIENT_CONNECT_REFUSED', end.message, end)
+    else this.#retryLater(end)
+  }
+
+  #isSuperseded({ code }: ConnectionEnd): boolean {
+    return this.#options.supersededCodes.includes(code)
+  }
+
   #retryLater(end: ConnectionEnd): void {
-    const { backoff, random } = this.#options
-    const attempt = ++this.#failures
-    const asked = Math.min(end.retryAfter ?? 0, backoff.max)
-    const delay = Math.max(backoffDelay(attempt - 1, backoff, random), asked)
+    const delay = this.#backOff(end.retryAfter)
     this.#moveTo('waiting', end.message)
     this.#emit({ type: 'setTimer', name: 'retry', ms: delay })
-    this.#emit({ type: 'waits', delay, attempt, reason: end.message })
+    this.#emit({ type: 'waits', delay, attempt: this.#failures, reason: end.message })
   }
 
-  #refused(end: ConnectionEnd): void {
+  /** Counts a failure and returns the pause after it, in ms. */
+  #backOff(retryAfter: number | null): number {
+    const { backoff } = this.#options
+    const delay = Math.max(
+      backoffDelay(this.#failures++, backoff, this.#chance.random),
+      Math.min(retryAfter ?? 0, backoff.max),
+    )
+    this.#notBefore = this.#chance.now() + delay
+    return delay
+  }
+
+  /** It stays away until somebody asks for it by name: what is sent meanwhile is refused, and dials nothing. */
+  #refused(code: ErrorCode, why: string, end: ConnectionEnd | null): void {
     this.#isWanted = false
-    this.#moveTo('idle', end.message)
-    this.#emit({ type: 'connectFailed', code: 'FORKSAFE_ERR_CLIENT_CONNECT_REFUSED', why: end.message })
-    this.#rejectWaiting(`the upstream refused the connection: ${end.message}`)
+    this.#refusal = { code, why }
+    this.#backOff(end?.retryAfter ?? null)
+    this.#moveTo('idle', why)
+    this.#emit({ type: 'connectFailed', code, why })
+    this.#emit({ type: 'refused', code, why, end })
+    this.delivery.rejectAll(`the upstream refused the connection: ${why}`)
   }
 
-  // --- Sending --------------------------------------------------------------------------------------------------
-
-  #send(bytes: number): void {
-    this.outbox.accept(bytes)
-    if (this.#state === 'open') this.#write()
-    else this.#want()
-  }
-
-  #write(): void {
-    if (this.#state !== 'open' || this.#live === null) return
-    const sequences = this.outbox.takeWaiting(this.#live)
-    if (sequences.length > 0) this.#emit({ type: 'write', epoch: this.#live, sequences })
-  }
-
-  #withdraw(sequence: number, code: ErrorCode, why: string): void {
-    if (this.outbox.isWaiting(sequence)) this.#reject(sequence, code, why)
-  }
-
-  #written(epoch: number, sequence: number): void {
-    if (epoch !== this.#live || !this.outbox.confirm(sequence)) return
-    this.#emit({ type: 'confirmed', sequence, epoch })
-    if (this.#state === 'draining' && this.outbox.pending === 0) this.#closeSocket('flushed')
-  }
-
-  #reject(sequence: number, code: ErrorCode, why: string): void {
-    if (this.outbox.reject(sequence)) this.#emit({ type: 'rejected', sequence, code, why })
-  }
-
-  #rejectWaiting(why: string): void {
-    for (const sequence of this.outbox.waiting()) this.#reject(sequence, 'FORKSAFE_ERR_CLIENT_NOT_SENT', why)
+  #unfit(why: string): void {
+    const isOpen = this.#state === 'open'
+    this.delivery.abandon()
+    if (isOpen)
+      this.#refused('FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE', `${why}, and receipts are required`, null)
+    this.#terminateSocket(why)
   }
 
   // --- Suspending and closing -----------------------------------------------------------------------------------
@@ -275,34 +283,54 @@ export class ClientSession {
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('suspended', 'a fork window is open')
     if (this.#live === null) return
-    this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
+    this.#isClosePending = true
     this.#emit({ type: 'setTimer', name: 'close', ms: timeout })
+    this.#emit({ type: 'setTimer', name: 'drain', ms: timeout / 2 })
+    this.delivery.hold()
+    this.#settled()
+  }
+
+  /** What was written gets half of the time to be proved: after our Close frame the peer owes no pong. */
+  #closeSuspended(): void {
+    if (!this.#isClosePending || this.#live === null) return
+    this.#isClosePending = false
+    this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
   }
 
   #resume(): void {
     if (this.#state !== 'suspended') return
-    this.#moveTo(this.#isWanted ? 'connecting' : 'idle', 'the fork window is over')
-    if (this.#isWanted) this.#dial()
+    if (this.#isWanted) this.#begin('the fork window is over')
+    else this.#moveTo('idle', 'the fork window is over')
   }
 
-  #close({ code, drainTimeout, closeTimeout }: Extract<SessionEvent, { type: 'close' }>): void {
+  #close({ code, drainTimeout, closeTimeout }: Extract<SessionEvent<Cargo>, { type: 'close' }>): void {
     if (!this.isTaking) return
-    const wasOpen = this.#state === 'open'
+    const isConnecting = this.#state === 'connecting' && this.#attempt !== null
+    const canDrain = (this.#state === 'open' || isConnecting) && this.outbox.pending > 0
     this.#isWanted = false
     this.#closing = { code, timeout: closeTimeout }
     this.#emit({ type: 'clearTimer', name: 'retry' })
-    if (wasOpen && this.outbox.pending > 0) {
+    if (canDrain) {
       this.#moveTo('draining', 'close')
-      return this.#emit({ type: 'setTimer', name: 'flush', ms: drainTimeout })
+      this.#emit({ type: 'setTimer', name: 'drain', ms: drainTimeout })
+      this.delivery.writeTurn()
+      return
     }
-    this.#rejectWaiting('the client was closed before a connection was open')
+    this.delivery.rejectAll('the client was closed before a connection was open')
     if (this.#live === null) return this.#closed('close')
     this.#closeSocket('close')
+  }
+
+  /** To be asked whenever something was settled: whether that was all that somebody waited for. */
+  #settled(): void {
+    if (this.#state === 'draining' && this.outbox.pending === 0) this.#closeSocket('drained')
+    if (this.#state === 'suspended' && !this.outbox.hasUnconfirmed) this.#closeSuspended()
   }
 
   #closeSocket(reason: string): void {
     this.#moveTo('closing', reason)
     if (this.#live === null) return this.#closed(reason)
+    this.delivery.hold()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: this.#closing.code })
     this.#emit({ type: 'setTimer', name: 'close', ms: this.#closing.timeout })
   }
@@ -315,13 +343,13 @@ export class ClientSession {
   #closed(reason: string): void {
     this.#moveTo('closed', reason)
     for (const name of TIMERS) this.#emit({ type: 'clearTimer', name })
-    this.#rejectWaiting(`the client was closed: ${reason}`)
+    this.delivery.rejectAll(`the client was closed: ${reason}`)
     this.#emit({ type: 'connectFailed', code: 'FORKSAFE_ERR_CLIENT_CLOSED', why: 'the client was closed' })
     this.#emit({ type: 'socketGone' })
   }
 
-  #terminateSocket(): void {
-    if (this.#live !== null) this.#emit({ type: 'terminateSocket', epoch: this.#live })
+  #terminateSocket(why: string | null = null): void {
+    if (this.#live !== null) this.#emit({ type: 'terminateSocket', epoch: this.#live, why })
   }
 
   #timer(name: TimerName): void {
@@ -333,13 +361,13 @@ export class ClientSession {
       case 'stable':
         this.#failures = 0
         return
-      case 'flush':
-        if (this.#state === 'draining') this.#closeSocket('not flushed in time')
-        return
+      case 'watch':
+        return this.delivery.watchRang()
+      case 'drain':
+        if (this.#state === 'draining') this.#closeSocket('not drained in time')
+        return this.#closeSuspended()
       case 'close':
-        // Set for a socket that shall go; if it is gone, another one is none of its business.
-        if (this.#state === 'closing' || this.#state === 'suspended' || this.#attempt === null)
-          this.#terminateSocket()
+        return this.#terminateSocket()
     }
   }
 
@@ -349,11 +377,14 @@ export class ClientSession {
     this.#emit({ type: 'moved', from, to, reason })
   }
 
-  #emit(effect: SessionEffect): void {
+  #emit(effect: SessionEffect<Cargo>): void {
     this.#effects.push(effect)
   }
 }
 
 /** RFC 6455 section 7.4.1: an endpoint is going away. */
 const GOING_AWAY = 1001
-const TIMERS: readonly TimerName[] = ['retry', 'stable', 'flush', 'close']
+const TIMERS: readonly TimerName[] = ['retry', 'stable', 'drain', 'close', 'watch']
+/** They are about one socket, and end with it. */
+const SOCKET_TIMERS: readonly TimerName[] = ['stable', 'drain', 'close', 'watch']
+const NOTHING: never[] = []

@@ -4,7 +4,7 @@ import type { TransitionTable } from '../shared/state-machine.js'
 
 /**
  * `idle`: nothing was asked for, or it was taken back. `waiting`: between two attempts. `suspended`: a fork window is
- * open. `draining`: intake is closed, what was taken is being written. `closing`: the socket is on its way out.
+ * open. `draining`: intake is closed, what was taken is being sent and proved. `closing`: the socket is on its way out.
  */
 export type ClientState =
   | 'idle'
@@ -17,11 +17,11 @@ export type ClientState =
   | 'closed'
 
 export const CLIENT_LIFECYCLE: TransitionTable<ClientState> = {
-  idle: ['connecting', 'suspended', 'closing', 'closed'],
-  connecting: ['open', 'waiting', 'idle', 'suspended', 'closing'],
+  idle: ['connecting', 'waiting', 'suspended', 'closing', 'closed'],
+  connecting: ['open', 'waiting', 'idle', 'suspended', 'draining', 'closing'],
   open: ['waiting', 'idle', 'suspended', 'draining', 'closing'],
   waiting: ['connecting', 'idle', 'suspended', 'closing', 'closed'],
-  suspended: ['connecting', 'idle', 'closing', 'closed'],
+  suspended: ['connecting', 'waiting', 'idle', 'closing', 'closed'],
   draining: ['closing', 'closed'],
   closing: ['closed'],
   closed: [],

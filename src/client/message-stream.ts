@@ -1,37 +1,55 @@
 // client.messages(): what comes in as an async iterator, bounded. When a consumer lags behind, the socket is paused, so
-// the upstream feels it; nothing is dropped.
+// the upstream feels it; nothing is dropped. Who pauses, and when reading goes on all the same because an answer is
+// waited for, is session-runner.ts.
 
-export interface IncomingMessage {
+import type { MessageInfo } from './client-options.js'
+
+export interface IncomingMessage extends MessageInfo {
   /** Text frames as a string, binary frames as a Buffer. */
   data: string | Buffer
-  isBinary: boolean
-  epoch: number
 }
 
-/** Messages that may wait for a consumer before the socket is paused, and when it goes on. */
-const PAUSE_AT = 64
-const RESUME_AT = 16
+/** What may wait for a consumer before the upstream is held back, and when it goes on. */
+const PRESSED_AT = { count: 64, bytes: 1024 * 1024 }
+const RELIEVED_AT = { count: 16, bytes: 256 * 1024 }
+/** What may wait when reading goes on all the same, to find an answer among it. */
+const FULL_AT = { count: 8_192, bytes: 16 * 1024 * 1024 }
+
+interface Load {
+  count: number
+  bytes: number
+}
 
 export class MessageStreams {
   readonly #streams = new Set<MessageStream>()
-  readonly #onPressure: (isPaused: boolean) => void
-  #isPaused = false
+  readonly #onChange: () => void
+  #isPressed = false
+  #isFull = false
 
-  constructor(onPressure: (isPaused: boolean) => void) {
-    this.#onPressure = onPressure
+  /** @param onChange called when `isPressed` or `isFull` has changed. */
+  constructor(onChange: () => void) {
+    this.#onChange = onChange
   }
 
-  get isPaused(): boolean {
-    return this.#isPaused
+  /** Whether the slowest consumer lags behind. */
+  get isPressed(): boolean {
+    return this.#isPressed
+  }
+
+  /** Whether nothing more can be kept for it. */
+  get isFull(): boolean {
+    return this.#isFull
   }
 
   open(): AsyncIterableIterator<IncomingMessage> {
-    const stream = new MessageStream(() => this.#rebalance())
+    const stream = new MessageStream(
+      () => this.#weigh(),
+      () => {
+        this.#streams.delete(stream)
+        this.#weigh()
+      },
+    )
     this.#streams.add(stream)
-    stream.onEnd = () => {
-      this.#streams.delete(stream)
-      this.#rebalance()
-    }
     return stream
   }
 
@@ -44,29 +62,30 @@ export class MessageStreams {
     for (const stream of [...this.#streams]) stream.end()
   }
 
-  /** The slowest consumer decides. */
-  #rebalance(): void {
-    const most = Math.max(0, ...[...this.#streams].map((stream) => stream.waiting))
-    const shallPause = this.#isPaused ? most > RESUME_AT : most >= PAUSE_AT
-    if (shallPause === this.#isPaused) return
-    this.#isPaused = shallPause
-    this.#onPressure(shallPause)
+  #weigh(): void {
+    const loads = [...this.#streams].map(({ load }) => load)
+    const isPressed = loads.some((load) => isBeyond(load, this.#isPressed ? RELIEVED_AT : PRESSED_AT))
+    const isFull = loads.some((load) => isBeyond(load, FULL_AT))
+    if (isPressed === this.#isPressed && isFull === this.#isFull) return
+    this.#isPressed = isPressed
+    this.#isFull = isFull
+    this.#onChange()
   }
 }
 
+const isBeyond = (load: Load, limit: Load): boolean => load.count >= limit.count || load.bytes >= limit.bytes
+
 class MessageStream implements AsyncIterableIterator<IncomingMessage> {
-  onEnd: () => void = () => {}
+  readonly load: Load = { count: 0, bytes: 0 }
   readonly #onChange: () => void
+  readonly #onEnd: () => void
   readonly #messages: IncomingMessage[] = []
   readonly #readers: ((result: IteratorResult<IncomingMessage>) => void)[] = []
   #isEnded = false
 
-  constructor(onChange: () => void) {
+  constructor(onChange: () => void, onEnd: () => void) {
     this.#onChange = onChange
-  }
-
-  get waiting(): number {
-    return this.#messages.length
+    this.#onEnd = onEnd
   }
 
   push(message: IncomingMessage): void {
@@ -74,29 +93,37 @@ class MessageStream implements AsyncIterableIterator<IncomingMessage> {
     const reader = this.#readers.shift()
     if (reader !== undefined) return reader({ done: false, value: message })
     this.#messages.push(message)
-    this.#onChange()
+    this.#weigh(1, message)
   }
 
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
     for (const reader of this.#readers.splice(0)) reader({ done: true, value: undefined })
-    this.onEnd()
+    this.#onEnd()
   }
 
   next(): Promise<IteratorResult<IncomingMessage>> {
     const message = this.#messages.shift()
     if (message !== undefined) {
-      this.#onChange()
+      this.#weigh(-1, message)
       return Promise.resolve({ done: false, value: message })
     }
     if (this.#isEnded) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve) => this.#readers.push(resolve))
   }
 
+  #weigh(sign: 1 | -1, { data }: IncomingMessage): void {
+    this.load.count += sign
+    this.load.bytes += sign * data.length
+    this.#onChange()
+  }
+
   /** The consumer has left its loop. */
   return(): Promise<IteratorResult<IncomingMessage>> {
     this.#messages.length = 0
+    this.load.count = 0
+    this.load.bytes = 0
     this.end()
     return Promise.resolve({ done: true, value: undefined })
   }

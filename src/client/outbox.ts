@@ -1,26 +1,43 @@
-// What was accepted and is not settled yet, in order. Pure bookkeeping: messages are known by their sequence number,
-// their bytes and promises are with the shell (guarded-client.ts).
+// What was accepted and is not settled yet, in order. Pure bookkeeping: what a message is, and who waits for it, is its
+// cargo, which nobody here looks into.
 //
-// accepted = confirmed + rejected + pending holds after every call.
+// accepted = confirmed + rejected + pending holds after every call. Order is by sequence number; on one connection what
+// was written is a prefix of what is pending, and what the peer is proved to have is a prefix of what was written.
+
+/** What is proved of a message, weakest first. */
+export type ReceiptLevel = 'written' | 'received' | 'processed'
 
 export interface OutboxLimits {
   count: number
   bytes: number
 }
 
-interface Entry {
+export interface NewEntry<Cargo> {
   bytes: number
-  /** The connection it was written to, or null while it waits. */
-  epoch: number | null
+  /** What has to be proved before it is confirmed. */
+  level: ReceiptLevel
+  /** Whether its sender insists on `level`, where the peer can prove no more than `written`. */
+  isLevelFixed: boolean
+  /** When it must not be written any more, on the session's clock; null: never. */
+  expiresAt: number | null
+  cargo: Cargo
 }
 
-export class Outbox {
+export interface Entry<Cargo> extends Readonly<NewEntry<Cargo>> {
+  readonly sequence: number
+  /** When it was last handed to a connection; null: never, so that it cannot have arrived. */
+  writtenAt: number | null
+}
+
+export class Outbox<Cargo> {
   readonly #limits: OutboxLimits
-  /** By sequence number; insertion order is sending order. */
-  readonly #entries = new Map<number, Entry>()
+  /** Not proved to be at the peer: first what was written, behind it what waits. */
+  readonly #entries = new Map<number, Entry<Cargo>>()
+  /** At the peer of this connection, and to be acknowledged by it. All of it is older than what is in `#entries`. */
+  readonly #unacknowledged = new Map<number, Entry<Cargo>>()
   #bytes = 0
   #lastSequence = 0
-  /** Everything up to here has been written or settled: the next write begins behind it. */
+  /** Everything up to here has been written to this connection or settled. */
   #lastWritten = 0
   accepted = 0
   confirmed = 0
@@ -31,72 +48,165 @@ export class Outbox {
   }
 
   get pending(): number {
-    return this.#entries.size
+    return this.#entries.size + this.#unacknowledged.size
   }
 
   get pendingBytes(): number {
     return this.#bytes
   }
 
-  hasRoomFor(bytes: number): boolean {
-    return this.#entries.size < this.#limits.count && this.#bytes + bytes <= this.#limits.bytes
+  /** Number of what was accepted last. */
+  get lastSequence(): number {
+    return this.#lastSequence
   }
 
-  /** Takes a message in and returns its sequence number. The caller has asked whether there is room. */
-  accept(bytes: number): number {
+  /** Number of what was last written to this connection. */
+  get lastWritten(): number {
+    return this.#lastWritten
+  }
+
+  get hasWaiting(): boolean {
+    return this.#lastWritten < this.#lastSequence && this.#entries.size > 0
+  }
+
+  /** Whether something that was written, to this connection, is not confirmed. */
+  get hasUnconfirmed(): boolean {
+    for (const { sequence } of this.#entries.values())
+      return this.#unacknowledged.size > 0 || sequence <= this.#lastWritten
+    return this.#unacknowledged.size > 0
+  }
+
+  /** Whether something that was written waits for the proof of a barrier. */
+  get hasUnproved(): boolean {
+    for (const { sequence, level } of this.#entries.values()) {
+      if (sequence > this.#lastWritten) return false
+      if (level !== 'written') return true
+    }
+    return false
+  }
+
+  /** Number of the oldest that is not settled; beyond `lastSequence` when there is none. */
+  get oldest(): number {
+    for (const sequence of this.#unacknowledged.keys()) return sequence
+    for (const sequence of this.#entries.keys()) return sequence
+    return this.#lastSequence + 1
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.pending < this.#limits.count && this.#bytes + bytes <= this.#limits.bytes
+  }
+
+  /** Takes a message in. The caller has asked whether there is room. */
+  accept({ bytes, level, isLevelFixed, expiresAt, cargo }: NewEntry<Cargo>): Entry<Cargo> {
     const sequence = ++this.#lastSequence
-    this.#entries.set(sequence, { bytes, epoch: null })
+    const entry: Entry<Cargo> = {
+      sequence,
+      bytes,
+      level,
+      isLevelFixed,
+      expiresAt,
+      cargo,
+      writtenAt: null,
+    }
+    this.#entries.set(sequence, entry)
     this.#bytes += bytes
     this.accepted++
-    return sequence
+    return entry
   }
 
-  /** Marks everything that waits as written to `epoch` and returns it in order. */
-  takeWaiting(epoch: number): number[] {
-    const taken: number[] = []
-    for (let sequence = this.#lastWritten + 1; sequence <= this.#lastSequence; sequence++) {
-      const entry = this.#entries.get(sequence)
+  isPending({ sequence }: Entry<Cargo>): boolean {
+    return this.#entries.has(sequence) || this.#unacknowledged.has(sequence)
+  }
+
+  /** Takes what is next to be written, in order: one message, and more as long as they are within `bytes` in all. */
+  takeWaiting(bytes: number): Entry<Cargo>[] {
+    const taken: Entry<Cargo>[] = []
+    let left = bytes
+    while (this.#lastWritten < this.#lastSequence && (taken.length === 0 || left > 0)) {
+      const entry = this.#entries.get(++this.#lastWritten)
       if (entry === undefined) continue
-      entry.epoch = epoch
-      taken.push(sequence)
+      left -= entry.bytes
+      taken.push(entry)
     }
-    this.#lastWritten = this.#lastSequence
     return taken
   }
 
-  isWaiting(sequence: number): boolean {
-    return this.#entries.get(sequence)?.epoch === null
+  /** Confirms what satisfies `isProved` from behind `after` up to `upTo`; returns it in order. */
+  confirmBetween(after: number, upTo: number, isProved: (entry: Entry<Cargo>) => boolean): Entry<Cargo>[] {
+    const proved: Entry<Cargo>[] = []
+    for (let sequence = Math.max(after + 1, this.oldest); sequence <= upTo; sequence++) {
+      const entry = this.#entries.get(sequence)
+      if (entry !== undefined && isProved(entry)) proved.push(entry)
+    }
+    for (const entry of proved) this.confirm(entry)
+    return proved
   }
 
-  /** What was never written. */
-  waiting(): number[] {
-    return [...this.#entries].filter(([, entry]) => entry.epoch === null).map(([sequence]) => sequence)
+  /** The peer has everything up to `sequence`. Returns what that confirms; the rest waits for its acknowledgement. */
+  receivedUpTo(sequence: number): Entry<Cargo>[] {
+    const confirmed: Entry<Cargo>[] = []
+    for (const entry of this.#entries.values()) {
+      if (entry.sequence > sequence) break
+      this.#entries.delete(entry.sequence)
+      if (entry.level === 'processed') {
+        this.#unacknowledged.set(entry.sequence, entry)
+        continue
+      }
+      this.#bytes -= entry.bytes
+      this.confirmed++
+      confirmed.push(entry)
+    }
+    return confirmed
   }
 
-  /** What was written to that connection and is not confirmed. */
-  writtenTo(epoch: number): number[] {
-    return [...this.#entries].filter(([, entry]) => entry.epoch === epoch).map(([sequence]) => sequence)
+  /** What the peer has had for longest without acknowledging it. */
+  get oldestUnacknowledged(): Entry<Cargo> | undefined {
+    for (const entry of this.#unacknowledged.values()) return entry
+    return undefined
+  }
+
+  /** Everything that is pending, in order. */
+  all(): Entry<Cargo>[] {
+    return [...this.#unacknowledged.values(), ...this.#entries.values()]
+  }
+
+  /** What was never written, in order. */
+  neverWritten(): Entry<Cargo>[] {
+    return this.all().filter((entry) => entry.writtenAt === null)
+  }
+
+  /** What was written, to this connection or an earlier one, and is not confirmed, in order. */
+  unconfirmed(): Entry<Cargo>[] {
+    return this.all().filter((entry) => entry.writtenAt !== null)
+  }
+
+  /** The connection is gone: everything that is pending waits again, in its order. */
+  rewind(): void {
+    const unproved = [...this.#entries.values()]
+    this.#entries.clear()
+    for (const entry of this.#unacknowledged.values()) this.#entries.set(entry.sequence, entry)
+    for (const entry of unproved) this.#entries.set(entry.sequence, entry)
+    this.#unacknowledged.clear()
+    this.#lastWritten = this.oldest - 1
   }
 
   /** False if it was settled before. */
-  confirm(sequence: number): boolean {
-    if (!this.#remove(sequence)) return false
+  confirm(entry: Entry<Cargo>): boolean {
+    if (!this.#remove(entry)) return false
     this.confirmed++
     return true
   }
 
   /** False if it was settled before. */
-  reject(sequence: number): boolean {
-    if (!this.#remove(sequence)) return false
+  reject(entry: Entry<Cargo>): boolean {
+    if (!this.#remove(entry)) return false
     this.rejected++
     return true
   }
 
-  #remove(sequence: number): boolean {
-    const entry = this.#entries.get(sequence)
-    if (entry === undefined) return false
-    this.#entries.delete(sequence)
-    this.#bytes -= entry.bytes
+  #remove({ sequence, bytes }: Entry<Cargo>): boolean {
+    if (!this.#entries.delete(sequence) && !this.#unacknowledged.delete(sequence)) return false
+    this.#bytes -= bytes
     return true
   }
 }

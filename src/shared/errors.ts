@@ -107,6 +107,18 @@ export const ERROR_CODES = {
     retryable: true,
     meaning: 'The message was not sent before its own timeout; it was never written.',
   },
+  FORKSAFE_ERR_CLIENT_EXPIRED: {
+    retryable: false,
+    meaning: 'The message reached its `expiresAt` before it was written; it was never sent.',
+  },
+  FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE: {
+    retryable: false,
+    meaning: 'A proof was asked for that this peer, or this client, cannot give: it answers no pings.',
+  },
+  FORKSAFE_ERR_CLIENT_SUPERSEDED: {
+    retryable: false,
+    meaning: 'The upstream closed the connection because another session took its place.',
+  },
   FORKSAFE_ERR_CLIENT_NOT_SENT: {
     retryable: true,
     meaning: 'The message was never written to a connection: sending it again cannot double it.',

@@ -1,6 +1,7 @@
 // What this process holds open towards the outside, so that whoever ends or forks the process can close it.
 // A registry and nothing else: guarded clients and protected resources register here; the fork window (src/fork) and the
-// worker's drain (src/worker) close what is in it, in the order of closing-order.ts. It lives under a registered symbol, so two copies of the package share one.
+// worker's drain (src/worker) close what is in it, in the order of closing-order.ts. It lives under a registered symbol, so
+// two copies of the package share one.
 
 /** How a guarded client or a protected resource appears in `supervisor status --json`. Part of the stable contract. */
 export interface ClientReport {
