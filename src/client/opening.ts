@@ -8,7 +8,7 @@ export interface OpeningOptions<Value> {
   open: (how: { signal: AbortSignal }) => Value | PromiseLike<Value>
   timeout: number
   /** What has to be gone before; the time for it is not counted. */
-  after: Promise<unknown> | null
+  after: Promise<unknown>
   opened(value: Value): void
   failed(error: unknown): void
   overdue(): void
@@ -40,7 +40,8 @@ export class Opening<Value> {
   async #run(): Promise<void> {
     const { open, timeout, after, opened, failed, overdue, late } = this.#options
     const { signal } = this.#controller
-    if (after !== null) await after
+    // Also puts all that follows after the making of this object.
+    await after
     if (signal.aborted) return
     this.#timer = setTimeout(() => {
       if (this.#end()) overdue()

@@ -7,10 +7,9 @@ import { EventEmitter } from 'node:events'
 import { show } from '../shared/duration.js'
 import { type ErrorCode, ForksafeError, messageOf } from '../shared/errors.js'
 import { type ClientReport, type Resource, registerResource, resourceChanged } from '../shared/resources.js'
-import { settledWithin } from '../shared/settled-within.js'
 import { transition } from '../shared/state-machine.js'
-import { runHookWithin } from './bounded-hook.js'
 import { CLIENT_LIFECYCLE, type ClientState } from './client-states.js'
+import { Departures } from './departures.js'
 import { Opening } from './opening.js'
 import { type ParsedProtectOptions, type ProtectOptions, parseProtectOptions } from './protect-options.js'
 import { Waiters } from './waiters.js'
@@ -37,9 +36,7 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
   readonly #unregister: () => void
   readonly #resource: Resource
   readonly #callers = new Waiters<Value>()
-  /** Resources that are being closed, and openings that were cancelled; each bounded. */
-  readonly #closing = new Set<Promise<unknown>>()
-  readonly #cancelled = new Set<Promise<unknown>>()
+  readonly #departures: Departures<Value>
   readonly #closed: Promise<void>
   #tellClosed: () => void = () => {}
   #state: ClientState = 'idle'
@@ -55,6 +52,7 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     super()
     this.name = name
     this.#options = parseProtectOptions(name, options)
+    this.#departures = new Departures(this.#options, (why, ...cause) => this.#closeFailed(why, ...cause))
     this.#closed = new Promise((resolve) => {
       this.#tellClosed = resolve
     })
@@ -113,7 +111,7 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     this.#opening = new Opening({
       open,
       timeout: openTimeout,
-      after: this.#closing.size === 0 ? null : Promise.all(this.#closing),
+      after: this.#departures.closed(),
       opened: (value) => this.#opened(epoch, value),
       failed: (cause) => {
         const why = `open() failed: ${messageOf(cause)}`
@@ -123,7 +121,7 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
         const why = `it was not open within ${openTimeout} ms`
         this.#openFailed(epoch, this.#error('FORKSAFE_ERR_RESOURCE_OPEN_TIMEOUT', why))
       },
-      late: (value) => this.#release(value, { drainTimeout: null, closeTimeout }),
+      late: (value) => this.#departures.release(value, { drainTimeout: null, closeTimeout }),
     })
   }
 
@@ -151,42 +149,14 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     this.#moveTo('idle', 'nobody waits for it any more')
   }
 
-  /** The one that ignores its signal is not waited for for ever: what it may still bring is closed when it comes. */
   #cancelOpening(why: string): void {
     if (this.#opening === null) return
     this.#opening.cancel(this.#error('FORKSAFE_ERR_RESOURCE_ABORTED', why))
-    keepUntilSettled(this.#cancelled, settledWithin(this.#opening.gone, this.#options.closeTimeout))
+    this.#departures.expect(this.#opening)
     this.#opening = null
   }
 
   // --- Closing --------------------------------------------------------------------------------------------------
-
-  /** Never rejects, and settles within both times together. */
-  #release(
-    value: Value,
-    { drainTimeout, closeTimeout }: { drainTimeout: number | null; closeTimeout: number },
-    onDrained: () => void = () => {},
-  ): Promise<void> {
-    const { drain, close } = this.#options
-    const run = async (): Promise<void> => {
-      if (drain !== undefined && drainTimeout !== null)
-        await this.#runHook('drain()', drainTimeout, (signal) => drain(value, { signal }))
-      onDrained()
-      await this.#runHook('close()', closeTimeout, () => close(value))
-    }
-    return keepUntilSettled(this.#closing, run())
-  }
-
-  async #runHook(what: string, ms: number, hook: (signal: AbortSignal) => unknown): Promise<void> {
-    const failure = await runHookWithin(ms, hook)
-    if (failure === null) return
-    const code = 'FORKSAFE_ERR_RESOURCE_CLOSE_FAILED'
-    const error =
-      'error' in failure
-        ? this.#error(code, `${what} failed: ${messageOf(failure.error)}`, failure.error)
-        : this.#error(code, `${what} did not finish within ${Math.round(ms)} ms`)
-    this.#tell(() => this.emit('closeFailed', { error }))
-  }
 
   #closeWithin(drainTimeout: number, closeTimeout: number): Promise<void> {
     if (this.#isTaking) void this.#end(drainTimeout, closeTimeout)
@@ -203,14 +173,14 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     }
     if (held !== null) {
       if (this.#options.drain !== undefined) this.#moveTo('draining', 'close')
-      const gone = this.#release(held.value, { drainTimeout, closeTimeout }, toClosing)
+      const gone = this.#departures.release(held.value, { drainTimeout, closeTimeout }, toClosing)
       this.#rejectCallers()
       await gone
     }
     this.#rejectCallers()
-    if (this.#closing.size + this.#cancelled.size > 0) {
+    if (this.#departures.areUnderWay) {
       toClosing()
-      await settledWithin(this.#departed(), closeTimeout)
+      await this.#departures.goneWithin(closeTimeout)
     }
     this.#finish('closed')
   }
@@ -221,16 +191,13 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     if (!CLIENT_LIFECYCLE[this.#state].includes('closed')) this.#moveTo('closing', reason)
     this.#moveTo('closed', reason)
     this.#unregister()
+    this.#departures.giveUp()
     this.#tell(() => this.emit('closed'))
     this.#tellClosed()
   }
 
   #rejectCallers(): void {
     this.#callers.rejectAll(this.#error('FORKSAFE_ERR_RESOURCE_CLOSED', 'it was closed before it was open'))
-  }
-
-  async #departed(): Promise<void> {
-    await Promise.all([...this.#closing, ...this.#cancelled])
   }
 
   // --- For the process that owns it -----------------------------------------------------------------------------
@@ -257,9 +224,9 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
       this.#held = null
       this.#moveTo('suspended', 'a fork window is open')
       this.#cancelOpening('a fork window is open')
-      if (held !== null) void this.#release(held.value, this.#shareOf(timeout))
+      if (held !== null) void this.#departures.release(held.value, this.#shareOf(timeout))
     }
-    await settledWithin(this.#departed(), timeout)
+    await this.#departures.goneWithin(timeout)
   }
 
   #resume(): void {
@@ -299,6 +266,12 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
 
   // --- Telling --------------------------------------------------------------------------------------------------
 
+  #closeFailed(why: string, ...cause: [unknown?]): void {
+    const said = cause.length === 0 ? why : `${why}: ${messageOf(cause[0])}`
+    const error = this.#error('FORKSAFE_ERR_RESOURCE_CLOSE_FAILED', said, ...cause)
+    this.#tell(() => this.emit('closeFailed', { error }))
+  }
+
   #moveTo(to: ClientState, reason: string): void {
     const from = this.#state
     this.#state = transition('protected resource', CLIENT_LIFECYCLE, from, to, reason)
@@ -321,10 +294,4 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
       ...(cause.length === 0 ? {} : { cause: cause[0] }),
     })
   }
-}
-
-const keepUntilSettled = <Result>(kept: Set<Promise<unknown>>, work: Promise<Result>): Promise<Result> => {
-  kept.add(work)
-  void work.finally(() => kept.delete(work))
-  return work
 }
