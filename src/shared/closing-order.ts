@@ -23,7 +23,7 @@ export const closeInOrder = async (
   const stages = stagesOf(resources)
   const begun: Promise<unknown>[] = []
   for (const [index, stage] of stages.entries()) {
-    const left = Math.max(1, Math.floor(end - monotonicNow()))
+    const left = Math.max(1, Math.ceil(end - monotonicNow()))
     const closed = Promise.allSettled(stage.map((resource) => close(resource, left)))
     begun.push(closed)
     if (index < stages.length - 1) await settledWithin(closed, left / (stages.length - index))
