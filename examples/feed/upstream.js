@@ -241,10 +241,10 @@ export class RecordingUpstream extends EventEmitter {
     const slot = connection.slot ?? ''
     this.maxOpenBySlot.set(slot, Math.max(this.maxOpenBySlot.get(slot) ?? 0, this.openOfSlot(slot).length))
     client.on('error', () => {})
-    client.on('message', (data) => {
+    client.on('message', (data, isBinary) => {
       connection.messages += 1
       if (this.#keepsMessages) this.#record('message', connection, String(data))
-      if (this.behaviour.echoes) client.send(data, () => {})
+      if (this.behaviour.echoes) client.send(data, { binary: isBinary }, () => {})
     })
     this.#watchCloseFrame(connection, client)
     this.#record('open', connection)

@@ -48,6 +48,10 @@ export class Announcer {
     this.#emitter = emitter
   }
 
+  isHeard(event: keyof ClientEvents): boolean {
+    return channels[event].hasSubscribers || this.#emitter.listenerCount(event) > 0
+  }
+
   tell<Name extends keyof ClientEvents>(event: Name, ...payload: ClientEvents[Name]): void {
     this.later(() => {
       const observers = channels[event]
@@ -81,7 +85,7 @@ export class Announcer {
   }
 }
 
-const EVENTS = [
+export const CLIENT_EVENTS = [
   'connecting',
   'opened',
   'message',
@@ -96,5 +100,5 @@ const EVENTS = [
 ] as const satisfies readonly (keyof ClientEvents)[]
 
 const channels = Object.fromEntries(
-  EVENTS.map((event) => [event, channel(`forksafe.client.${event}`)]),
+  CLIENT_EVENTS.map((event) => [event, channel(`forksafe.client.${event}`)]),
 ) as Record<keyof ClientEvents, ReturnType<typeof channel>>

@@ -277,9 +277,10 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
 
   #received(message: IncomingMessage): void {
     const { data, isBinary, epoch } = message
-    this.#announcer.later(() => this.#sending.incoming(data, { isBinary, epoch }))
+    if (this.#sending.awaitsAcknowledgement)
+      this.#announcer.later(() => this.#sending.incoming(data, { isBinary, epoch }))
     this.#runner.streams.push(message)
-    this.#announcer.tell('message', data, { isBinary, epoch })
+    if (this.#announcer.isHeard('message')) this.#announcer.tell('message', data, { isBinary, epoch })
     this.#announcer.announce()
   }
 

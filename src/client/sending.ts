@@ -7,6 +7,7 @@ import type { MessageId, MessageInfo, ParsedClientOptions } from './client-optio
 import type { Refusal } from './client-session.js'
 import type { Sendable } from './connection.js'
 import type { Environment, Timer } from './environment.js'
+import { onAbort } from './on-abort.js'
 import type { Entry, Outbox, ReceiptLevel } from './outbox.js'
 import type { SessionEvent } from './session-effects.js'
 
@@ -81,6 +82,8 @@ export class Sending {
   /** What waits for an acknowledgement, by id; and what has a test of its own. */
   readonly #byId = new Map<MessageId, Entry<Outgoing>>()
   readonly #withTest = new Set<Entry<Outgoing>>()
+
+  #isAdmitting = false
 
   constructor(port: SendingPort) {
     this.#port = port
@@ -184,15 +187,23 @@ export class Sending {
       setTimer(Math.max(1, ms), () => lapse(code, why), true),
     )
     const abort = (): void => lapse('FORKSAFE_ERR_CLIENT_ABORTED', 'send() was aborted')
-    signal?.addEventListener('abort', abort, { once: true })
+    const forget = signal === undefined ? null : onAbort(signal, abort)
     return () => {
       for (const timer of timers) timer.clear()
-      signal?.removeEventListener('abort', abort)
+      forget?.()
     }
   }
 
   /** To be called when something was settled: who waited longest gets the room first. */
   roomMade(): void {
+    // Whoever enters may make room itself: without this, a thousand that enter would stand on each other's shoulders.
+    if (this.#isAdmitting) return
+    this.#isAdmitting = true
+    this.#admit()
+    this.#isAdmitting = false
+  }
+
+  #admit(): void {
     for (const place of this.#waiting) {
       if (!this.#port.outbox.hasRoomFor(place.bytes)) return
       place.enter()
@@ -232,9 +243,12 @@ export class Sending {
 
   // --- Acknowledgements -----------------------------------------------------------------------------------------
 
+  get awaitsAcknowledgement(): boolean {
+    return this.#byId.size > 0 || this.#withTest.size > 0
+  }
+
   /** What an incoming message acknowledges. What the user's functions throw is thrown on. */
   incoming(data: string | Buffer, info: MessageInfo): void {
-    if (this.#byId.size === 0 && this.#withTest.size === 0) return
     const { options, handle } = this.#port
     const said = this.#byId.size > 0 ? options.ackOf?.(data, info) : undefined
     const acknowledged = [said ?? []].flat().flatMap((id) => this.#byId.get(id) ?? [])

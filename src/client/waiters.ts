@@ -1,5 +1,7 @@
 // Callers that wait for the same thing, each with a signal of its own.
 
+import { onAbort } from './on-abort.js'
+
 export interface Waiter<Value> {
   resolve: (value: Value) => void
   reject: (error: unknown) => void
@@ -12,14 +14,14 @@ export class Waiters<Value> {
     return this.#waiters.size
   }
 
-  /** `onAbort` is called when the signal fires, after this caller has been taken out, and returns its error. */
-  wait(signal: AbortSignal | undefined, onAbort: () => unknown): Promise<Value> {
+  /** `giveUp` is called when the signal fires, after this caller has been taken out, and returns its error. */
+  wait(signal: AbortSignal | undefined, giveUp: () => unknown): Promise<Value> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         this.#waiters.delete(waiter)
-        waiter.reject(onAbort())
+        waiter.reject(giveUp())
       }
-      const done = (): void => signal?.removeEventListener('abort', abort)
+      let done = (): void => {}
       const waiter: Waiter<Value> = {
         resolve: (value) => {
           done()
@@ -31,7 +33,7 @@ export class Waiters<Value> {
         },
       }
       this.#waiters.add(waiter)
-      signal?.addEventListener('abort', abort, { once: true })
+      if (signal !== undefined) done = onAbort(signal, abort)
     })
   }
 

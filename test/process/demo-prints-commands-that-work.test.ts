@@ -48,7 +48,7 @@ t.test('every command that the demo prints does what it says', async (t) => {
   t.same(others, [])
 
   const posted = await type(demo, curl)
-  t.match(posted.output, /\{"worker":[01],"pid":\d+,"generation":1,"receipt":\{.*"level":"written"/)
+  t.match(posted.output, /\{"worker":[01],"pid":\d+,"generation":1,"receipt":\{.*"level":"received"/)
 
   const told = await type(demo, status)
   t.equal(told.code, 0, told.output)
