@@ -40,14 +40,14 @@ export class Departures<Value> {
     await runHookWithin(ms, this.#awaited, () => Promise.all([...this.#closing, ...this.#cancelled]))
   }
 
-  /** Drains and closes a value. */
-  release(value: Value, times: ReleaseTimes, onDrained: () => void = () => {}): Promise<void> {
+  /** Drains and closes a value. @returns whether `close` has said that it is closed. */
+  release(value: Value, times: ReleaseTimes, onDrained: () => void = () => {}): Promise<boolean> {
     const { drain, close } = this.#options
-    const run = async (): Promise<void> => {
+    const run = async (): Promise<boolean> => {
       if (drain !== undefined && times.drainTimeout !== null)
         await this.#run('drain()', times.drainTimeout, (signal) => drain(value, { signal }))
       onDrained()
-      await this.#run('close()', times.closeTimeout, () => close(value))
+      return this.#run('close()', times.closeTimeout, () => close(value))
     }
     return keepUntilSettled(this.#closing, run())
   }
@@ -67,11 +67,12 @@ export class Departures<Value> {
     return this.#over.signal.aborted ? null : this.#over.signal
   }
 
-  async #run(what: string, ms: number, hook: (signal: AbortSignal) => unknown): Promise<void> {
+  async #run(what: string, ms: number, hook: (signal: AbortSignal) => unknown): Promise<boolean> {
     const failure = await runHookWithin(ms, this.#awaited, hook)
-    if (failure === null) return
+    if (failure === null) return true
     if ('error' in failure) this.#failed(`${what} failed`, failure.error)
     else this.#failed(`${what} did not finish in time`)
+    return false
   }
 }
 

@@ -13,7 +13,7 @@ export interface OpeningOptions<Value> {
   failed(error: unknown): void
   overdue(): void
   /** Closes what came after the deadline, or after it was cancelled. */
-  late(value: Value): Promise<void>
+  late(value: Value): Promise<unknown>
 }
 
 /** An opening belongs to no request: whatever it starts must not inherit the async context of who happened to ask. */

@@ -218,15 +218,20 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
   }
 
   async #suspend(timeout: number): Promise<void> {
-    if (this.#isTaking && this.#state !== 'suspended') {
-      const held = this.#held
-      if (held !== null) this.#isKept = true
-      this.#held = null
-      this.#moveTo('suspended', 'a fork window is open')
-      this.#cancelOpening('a fork window is open')
-      if (held !== null) void this.#departures.release(held.value, this.#shareOf(timeout))
-    }
+    const released = this.#isTaking && this.#state !== 'suspended' ? this.#letGo(timeout) : null
     await this.#departures.goneWithin(timeout)
+    if (this.#departures.areUnderWay || (await released) === false)
+      throw this.#error('FORKSAFE_ERR_RESOURCE_CLOSE_FAILED', `it was not closed within ${timeout} ms`)
+  }
+
+  /** null: there was nothing to be closed. */
+  #letGo(timeout: number): Promise<boolean> | null {
+    const held = this.#held
+    if (held !== null) this.#isKept = true
+    this.#held = null
+    this.#moveTo('suspended', 'a fork window is open')
+    this.#cancelOpening('a fork window is open')
+    return held === null ? null : this.#departures.release(held.value, this.#shareOf(timeout))
   }
 
   #resume(): void {
@@ -242,11 +247,10 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     clearTimeout(overdue)
   }
 
-  /** At most half of the time for what is under way, the rest for closing. */
   #shareOf(timeout: number): { drainTimeout: number; closeTimeout: number } {
     const { drainTimeout, closeTimeout } = this.#options
     return {
-      drainTimeout: Math.min(drainTimeout, timeout / 2),
+      drainTimeout: Math.min(drainTimeout, timeout / 2), // Closing needs the rest.
       closeTimeout: Math.min(closeTimeout, timeout),
     }
   }
@@ -263,8 +267,6 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
       reconnects: Math.max(0, this.#opens - 1),
     }
   }
-
-  // --- Telling --------------------------------------------------------------------------------------------------
 
   #closeFailed(why: string, ...cause: [unknown?]): void {
     const said = cause.length === 0 ? why : `${why}: ${messageOf(cause[0])}`

@@ -25,7 +25,7 @@ export interface Resource {
   /** Whether it is usable now (for a client: state `open`). */
   isOpen(): boolean
   report(): ClientReport
-  /** Closes for a fork window and settles when it is gone; what is not within `timeout` ms is given up. */
+  /** Closes for a fork window and settles when it is gone; rejects where it is not, and cannot be destroyed, in `timeout` ms. */
   suspend(options: { timeout: number }): Promise<void>
   /** Ends a suspension: opens again exactly if it was wanted before. */
   resume(): void

@@ -333,6 +333,23 @@ t.test(
   },
 )
 
+t.test(
+  'one that is not closed in time delays a fork by the bound and no more, and that is told',
+  async (t) => {
+    const never = (): Promise<never> => new Promise(() => {})
+    const overdue = { code: 'FORKSAFE_ERR_RESOURCE_CLOSE_FAILED', message: /not closed within 20 ms/ }
+    const stuck = protect(newName(), { open: () => 1, close: never })
+    await soon(stuck.get())
+    await soon(t.rejects(asResource(stuck.name).suspend({ timeout: 20 }), overdue))
+    const opening = protect(newName(), { open: never, close: never })
+    const rejected = t.rejects(opening.get(), { code: 'FORKSAFE_ERR_RESOURCE_CLOSED' })
+    await turn()
+    await soon(t.rejects(asResource(opening.name).suspend({ timeout: 20 }), overdue))
+    for (const { name } of [stuck, opening]) await soon(asResource(name).shutDown({ timeout: 20 }))
+    await rejected
+  },
+)
+
 t.test('a window that ends before it is closed: it is opened when that is done', async (t) => {
   const things = new Things()
   let finish: () => void = () => {}
@@ -366,7 +383,13 @@ t.test('the shutdown of the process is bounded in every state', async (t) => {
     () => {},
     (db) => db.get(),
     (db) => db.get().then(() => void db.close()),
-    (db) => db.get().then(() => void asResource(db.name).suspend({ timeout: 60_000 })),
+    (db) =>
+      db.get().then(
+        () =>
+          void asResource(db.name)
+            .suspend({ timeout: 60_000 })
+            .catch(() => {}),
+      ),
   ]
   for (const begin of begun) {
     const db = protect(newName(), stuck)
