@@ -110,7 +110,7 @@ export class Attempt implements Connection {
   terminate(why: string | null): void {
     if (this.#isGone) return
     if (why !== null) this.#failure ??= failed(why)
-    this.#over.abort()
+    this.#over.abort(OVER)
     if (this.#socket !== null) this.#socket.terminate()
     else queueMicrotask(() => this.#gone(1006, ''))
   }
@@ -247,7 +247,7 @@ export class Attempt implements Connection {
   #gone(code: number, reason: string): void {
     if (this.#isGone) return
     this.#isGone = true
-    this.#over.abort()
+    this.#over.abort(OVER)
     clearTimeout(this.#deadline)
     this.#events.gone(
       connectionEnd({
@@ -262,6 +262,9 @@ export class Attempt implements Connection {
     )
   }
 }
+
+/** One for all: an error made for each would cost more than the rest of an attempt's end. */
+const OVER = new Error('the attempt, or its connection, is over')
 
 const written = (socket: WebSocket, data: Sendable): Promise<void> =>
   new Promise((resolve, reject) => socket.send(data, (error) => (error ? reject(error) : resolve())))

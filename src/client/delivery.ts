@@ -45,6 +45,8 @@ export class Delivery<Cargo> {
   #rtt: number | null = null
   #isHeld = false
   #isWriteDue = false
+  /** Whether this connection has not been pinged yet. */
+  #isProbeDue = false
   #isTurnAwaited = false
   /** When the watch rings. */
   #watchedUntil = Number.POSITIVE_INFINITY
@@ -79,13 +81,17 @@ export class Delivery<Cargo> {
 
   // --- The connection comes and goes ----------------------------------------------------------------------------
 
-  /** The first ping also tells whether this peer answers pings at all. Behind messages it proves them as well. */
+  /**
+   * The first ping also tells whether this peer answers pings at all. Behind messages it proves them as well; where there
+   * are none, it lets those who waited for the connection go first.
+   */
   opened(epoch: number): void {
     this.#epoch = epoch
     this.#isHeld = false
     this.#liveness.begin(this.#chance.now())
     this.writeTurn()
-    if (!this.#barrier.isOutstanding && this.#options.receipts !== 'off') this.#ping()
+    this.#isProbeDue = !this.#barrier.isOutstanding && this.#options.receipts !== 'off'
+    if (this.#isProbeDue) this.#awaitTurn(epoch)
     this.#watch()
   }
 
@@ -190,6 +196,7 @@ export class Delivery<Cargo> {
 
   #ping(): void {
     if (this.#epoch === null) return
+    this.#isProbeDue = false
     const now = this.#chance.now()
     this.#liveness.asked(now)
     const payload = this.#barrier.raise(this.outbox.lastWritten, now)
@@ -295,6 +302,7 @@ export class Delivery<Cargo> {
   turnOver(epoch: number): void {
     if (epoch !== this.#epoch) return
     this.#isTurnAwaited = false
+    if (this.#isProbeDue) return this.#probe()
     const { heartbeatTimeout, receiptTimeout } = this.#options
     const verdict = this.#liveness.judge(this.#chance.now())
     const isAnswerMissing = verdict === 'silent' || verdict === 'unanswered' || verdict === 'unproved'
@@ -306,6 +314,11 @@ export class Delivery<Cargo> {
       this.#giveUp(epoch, `the peer did not answer pings for ${receiptTimeout} ms`)
     else if (verdict === 'stuck')
       this.#giveUp(epoch, `the peer did not take what was written within ${receiptTimeout} ms`)
+    this.#watch()
+  }
+
+  #probe(): void {
+    if (!this.#barrier.isOutstanding) this.#ping()
     this.#watch()
   }
 
