@@ -9,12 +9,20 @@ export const checkUrl = (field: string, value: unknown): URL => {
   if (typeof value !== 'string' && !(value instanceof URL)) {
     throw invalid(field, typeof value, "is not a URL; write url: 'wss://host/path'")
   }
-  const url = URL.canParse(String(value)) ? new URL(String(value)) : undefined
-  if (url === undefined) throw invalid(field, '(not shown)', "is not a URL; write 'wss://host/path'")
+  const url = parsed(String(value))
+  if (url === null) throw invalid(field, '(not shown)', "is not a URL; write 'wss://host/path'")
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
     throw invalid(field, url.protocol, 'is not a WebSocket scheme; use ws: or wss:')
   if (url.hash !== '') throw invalid(field, url.hash, 'is a fragment, which a WebSocket URL must not have')
   return url
+}
+
+const parsed = (text: string): URL | null => {
+  try {
+    return new URL(text)
+  } catch {
+    return null
+  }
 }
 
 /** A URL as it may stand in a message: without user, password and query. */

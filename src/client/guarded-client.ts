@@ -233,7 +233,8 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
       case 'connected':
         return this.#connects.resolveAll()
       case 'connectFailed':
-        return this.#connects.rejectAll(this.#error(report.code, report.why))
+        if (this.#connects.size > 0) this.#connects.rejectAll(this.#error(report.code, report.why))
+        return
       case 'lost': {
         const { code, reason, message } = report.end
         return this.#announcer.tell('lost', { epoch: report.epoch, code, reason, message })
