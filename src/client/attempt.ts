@@ -10,11 +10,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { monotonicNow } from '../shared/clock.js'
+import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
 import { tellSecrets } from '../shared/secrets.js'
 import { AuthenticationSession } from './authentication-session.js'
-import { checkHeaders, checkUrl, type ParsedClientOptions, withoutSecrets } from './client-options.js'
+import type { ParsedClientOptions } from './client-options.js'
 import { secretsOf } from './client-secrets.js'
+import { checkHeaders, checkUrl, withoutSecrets } from './client-target.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
 import { connectionEnd, type Failure, failed, overdue, refused } from './connection-end.js'
 
@@ -29,6 +31,7 @@ export class Attempt implements Connection {
   #tcp: Socket | null = null
   #session: AuthenticationSession | null = null
   #deadline: NodeJS.Timeout | undefined
+  readonly #begunAt = monotonicNow()
   #isOpen = false
   #isGone = false
   #isCorked = false
@@ -47,16 +50,20 @@ export class Attempt implements Connection {
   }
 
   dial(): void {
-    const { connectTimeout } = this.#options
-    this.#deadline = setTimeout(() => {
-      this.#fail(overdue(`${this.#target || 'the connection'} was not open within ${connectTimeout} ms`))
-    }, connectTimeout)
+    this.#expireIn(this.#options.connectTimeout)
     this.#prepare().then(
       ({ url, headers }) => {
         if (!this.#over.signal.aborted) this.#open(url, headers)
       },
       (error: unknown) => this.#fail(failed(`url or headers could not be had: ${messageOf(error)}`)),
     )
+  }
+
+  #expireIn(ms: number): void {
+    const { connectTimeout } = this.#options
+    this.#deadline = setTimeout(() => {
+      this.#fail(overdue(`${this.#target || 'the connection'} was not open within ${connectTimeout} ms`))
+    }, ms)
   }
 
   send(data: Sendable, onFlushed: (() => void) | null): void {
@@ -127,17 +134,28 @@ export class Attempt implements Connection {
     return !this.#isGone && !this.#over.signal.aborted && this.#tcp?.destroyed === false
   }
 
+  /** Headers are asked for last: what they hold of credentials may not live as long as the wait before. */
   async #prepare(): Promise<{ url: URL; headers: Readonly<Record<string, string>> }> {
-    const { url, headers } = this.#options
+    const { url: given, headers } = this.#options
     const field = (option: string): string => `${option} of client ${this.#name}`
-    const [given, extra] = await Promise.all([
-      typeof url === 'function' ? url() : url,
-      typeof headers === 'function' ? headers() : headers,
-    ])
-    const target = { url: checkUrl(field('url'), given), headers: checkHeaders(field('headers'), extra) }
+    const url = checkUrl(field('url'), typeof given === 'function' ? await given() : given)
+    await this.#awaitTurn(url.origin)
+    const extra = typeof headers === 'function' ? await headers() : headers
+    const target = { url, headers: checkHeaders(field('headers'), extra) }
     // Before the first packet: what fails from here on may be written to a log with what was dialled.
     tellSecrets(secretsOf(target.url, target.headers))
     return target
+  }
+
+  /** The deadline stands still: that others dial before us is not the upstream's doing. */
+  async #awaitTurn(origin: string): Promise<void> {
+    const turn = this.#over.signal.aborted ? null : passDialGate({ origin, signal: this.#over.signal })
+    if (turn === null) return
+    const left = this.#options.connectTimeout - (monotonicNow() - this.#begunAt)
+    clearTimeout(this.#deadline)
+    await turn
+    this.#over.signal.throwIfAborted()
+    this.#expireIn(Math.max(0, left))
   }
 
   #open(url: URL, headers: Readonly<Record<string, string>>): void {

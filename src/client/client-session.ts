@@ -52,6 +52,8 @@ export class ClientSession<Cargo> {
   #notBefore = Number.NEGATIVE_INFINITY
   #refusal: Refusal | null = null
   #closing = { code: 1000, timeout: 0 }
+  /** When the socket is destroyed at the latest: what comes later may bring that forward, never put it off. */
+  #goneBy = Number.POSITIVE_INFINITY
   /** Suspended, and the socket still waits for proof of what was written. */
   #isClosePending = false
 
@@ -213,6 +215,7 @@ export class ClientSession<Cargo> {
     if (epoch !== this.#live) return
     this.#live = null
     this.#isClosePending = false
+    this.#goneBy = Number.POSITIVE_INFINITY
     for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     this.delivery.gone(end.message)
@@ -279,12 +282,12 @@ export class ClientSession<Cargo> {
   // --- Suspending and closing -----------------------------------------------------------------------------------
 
   #suspend(timeout: number): void {
+    if (this.#live !== null) this.#endWithin(timeout)
     if (!this.isTaking || this.#state === 'suspended') return
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('suspended', 'a fork window is open')
     if (this.#live === null) return
     this.#isClosePending = true
-    this.#emit({ type: 'setTimer', name: 'close', ms: timeout })
     this.#emit({ type: 'setTimer', name: 'drain', ms: timeout / 2 })
     this.delivery.hold()
     this.#settled()
@@ -332,7 +335,13 @@ export class ClientSession<Cargo> {
     if (this.#live === null) return this.#closed(reason)
     this.delivery.hold()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: this.#closing.code })
-    this.#emit({ type: 'setTimer', name: 'close', ms: this.#closing.timeout })
+    this.#endWithin(this.#closing.timeout)
+  }
+
+  #endWithin(ms: number): void {
+    const now = this.#chance.now()
+    this.#goneBy = Math.min(this.#goneBy, now + ms)
+    this.#emit({ type: 'setTimer', name: 'close', ms: Math.max(0, this.#goneBy - now) })
   }
 
   /** First of all: nothing more is written, no message and no Close frame. */

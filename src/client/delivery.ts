@@ -205,7 +205,10 @@ export class Delivery<Cargo> {
 
   /** One barrier at a time: the next covers everything that was written meanwhile. */
   #pingIfUnproved(): void {
-    if (this.#options.receipts === 'off' || this.#barrier.isOutstanding || !this.outbox.hasUnproved) return
+    if (this.#options.receipts === 'off' || !this.outbox.hasUnproved) return
+    // An outstanding one whose answer nobody waits for any more (`rejectUnread`) proves nothing in time.
+    const isAwaited = this.#liveness.isAnswerOwed || this.#pings === 'missing'
+    if (this.#barrier.isOutstanding && isAwaited) return
     this.#ping()
   }
 
@@ -350,9 +353,13 @@ export class Delivery<Cargo> {
   #rejectUnread(): void {
     this.#liveness.forget()
     if (this.#pings === 'missing') return
-    const unproved = this.outbox.unconfirmed().filter(({ level }) => level !== 'written')
+    const before = this.#chance.now() - this.#options.receiptTimeout
+    const unproved = this.outbox
+      .unconfirmed()
+      .filter(({ level, writtenAt }) => level !== 'written' && writtenAt !== null && writtenAt <= before)
     const why = `its receipt was not read within ${this.#options.receiptTimeout} ms, because incoming messages were not taken`
     this.reject(unproved, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
+    this.#pingIfUnproved()
   }
 
   #rejectUnacknowledged(now: number): void {

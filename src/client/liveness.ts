@@ -60,6 +60,11 @@ export class Liveness {
     this.#hasPaused = this.#pausedSince !== null
   }
 
+  /** Whether somebody waits for the answer to a ping. */
+  get isAnswerOwed(): boolean {
+    return this.#unansweredSince !== null
+  }
+
   answered(now: number): void {
     this.#unansweredSince = null
     this.heard(now)
