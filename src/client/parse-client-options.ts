@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { didYouMean } from '../shared/did-you-mean.js'
 import { parseDuration, show } from '../shared/duration.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
-import { parseSize } from '../shared/size.js'
+import { parseSize, type Size } from '../shared/size.js'
 import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import { checkHeaders, checkUrl, invalid } from './client-target.js'
 import type { ReconnectQuestion } from './connection-end.js'
@@ -114,9 +114,7 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
       ),
     },
     whenFull: choice('whenFull', options.whenFull, ['reject', 'wait']),
-    maxPayload: translated(() =>
-      parseSize(field('maxPayload'), options.maxPayload ?? CLIENT_DEFAULTS.maxPayload, 1),
-    ),
+    maxPayload: payloadLimit(field('maxPayload'), options.maxPayload ?? CLIENT_DEFAULTS.maxPayload),
     supersededCodes: closeCodes(field('supersededCodes'), options.supersededCodes ?? []),
     afterConnect: callable(field('afterConnect'), options.afterConnect),
     shouldReconnect: callable(field('shouldReconnect'), options.shouldReconnect) ?? isWorthAnotherAttempt,
@@ -152,6 +150,15 @@ const isWorthAnotherAttempt = ({ status, code }: ReconnectQuestion): boolean =>
   !FATAL_STATUSES.includes(status) &&
   !(status !== null && status >= 300 && status < 400) &&
   code !== FATAL_CLOSE_CODE
+
+/** `ws` keeps it in 32 bits, and takes what does not fit into them for no limit at all. */
+const LARGEST_PAYLOAD = 2 ** 31 - 1
+
+const payloadLimit = (field: string, value: Size): number => {
+  const bytes = translated(() => parseSize(field, value, 1))
+  if (bytes > LARGEST_PAYLOAD) throw invalid(field, value, `is more than ${LARGEST_PAYLOAD} bytes`)
+  return bytes
+}
 
 const callable = <Hook>(field: string, value: Hook): Hook => {
   if (value !== undefined && typeof value !== 'function') throw invalid(field, value, 'is not a function')
