@@ -106,7 +106,8 @@ export class ClientSession<Cargo> {
 
   /** Whether something has to come in that we wait for: then we read, however slow our consumer is. */
   get isReadingOwed(): boolean {
-    return this.delivery.isProofAwaited || this.#state === 'closing' || this.#state === 'draining'
+    // A Close frame is waited for in every other state in which there is a connection.
+    return this.delivery.isProofAwaited || this.#state !== 'open'
   }
 
   /** Decides. The effects are to be carried out in their order. */

@@ -75,6 +75,11 @@ export class Delivery<Cargo> {
     return this.#pings === 'proved' ? 'received' : null
   }
 
+  /** Whether there is a connection that can be used. */
+  get isConnected(): boolean {
+    return this.#epoch !== null
+  }
+
   get isProofAwaited(): boolean {
     return this.#barrier.isOutstanding && this.#pings !== 'missing'
   }
