@@ -22,8 +22,8 @@ export class ReadingJudge {
   /** Before a link is read. */
   reads(link: FakeLink, state: string): void {
     const isProofAwaited = link.frames.some(({ kind, index }) => kind === 'ping' && index > link.provedUpTo)
-    // Before it is open a hook may wait for what comes in.
-    if (link.openedAt === null) return
+    // Before it is open a hook may wait for what comes in; after its Close frame nothing more does.
+    if (link.openedAt === null || link.isClosedByPeer) return
     for (const consumer of this.#records.consumers) {
       if (consumer.hasLeft || consumer.isDone) continue
       const waiting = this.#records.incoming.slice(consumer.from + consumer.taken)
