@@ -364,7 +364,9 @@ export class Delivery<Cargo> {
       .filter(({ level, writtenAt }) => level !== 'written' && writtenAt !== null && writtenAt <= before)
     const why = `its receipt was not read within ${this.#options.receiptTimeout} ms, because incoming messages were not taken`
     this.reject(unproved, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
-    this.#pingIfUnproved()
+    // Where nothing may be written before the peer has answered, that answer is what everything waits for.
+    if (this.#options.receipts === 'require' && this.#pings === 'unknown') this.#ping()
+    else this.#pingIfUnproved()
   }
 
   #rejectUnacknowledged(now: number): void {

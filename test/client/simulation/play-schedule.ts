@@ -158,11 +158,10 @@ class Schedule implements Played {
 
   /** With a good peer, and time, nothing is left to wait for. */
   #allIsWell(): void {
-    const { unsettled, isWanted, isRefused, isClosing, isSuspended, isProved, consumers } = this.#records
+    const { unsettled, isWanted, isRefused, isClosing, isSuspended, link } = this.#records
     const { state } = this.#client
-    // Nothing is written before the peer has answered a ping, and a consumer may keep us from reading that.
-    const isUnread = this.#plan.options.receipts === 'require' && !isProved && consumers.length > 0
-    if (isClosing || isSuspended || isUnread) return
+    // A consumer that never reads keeps us from reading answers: each message has its bound, and the next waits for it.
+    if (isClosing || isSuspended || link?.isPaused) return
     for (const { number } of unsettled)
       this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
     if (isWanted && !isRefused && state !== 'open')
