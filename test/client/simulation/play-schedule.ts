@@ -162,8 +162,9 @@ class Schedule implements Played {
     const { state } = this.#client
     // A consumer that never reads keeps us from reading answers: each message has its bound, and the next waits for it.
     if (isClosing || isSuspended || link?.isPaused) return
-    for (const { number } of unsettled)
-      this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
+    if (link === undefined || link.temperament === HEALTHY)
+      for (const { number } of unsettled)
+        this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
     if (isWanted && !isRefused && state !== 'open')
       this.#verdicts.violation(
         'every promise settles in time',
