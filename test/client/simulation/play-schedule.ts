@@ -152,7 +152,7 @@ class Schedule implements Played {
     await this.#loop.turn(() => this.#user.act({ do: 'close' }))
     await this.#loop.runFor(options.drainTimeout + options.closeTimeout + 100)
     this.#timeHasPassed()
-    this.#books.isOver(this.#timers.size)
+    this.#books.isOver()
     this.#reading.isOver()
   }
 
@@ -174,7 +174,7 @@ class Schedule implements Played {
 
   #turnIsOver(): void {
     const { state } = this.#client
-    this.#books.turnIsOver(this.#client.stats(), state)
+    this.#books.turnIsOver(this.#client.stats(), state, this.#timers.size)
     this.#connections.turnIsOver(state)
     this.#messages.turnIsOver()
     this.#reading.turnIsOver()
