@@ -123,7 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'sending.js',
     find: 'for (const timer of timers)\n                timer.clear();',
     replace: '',
-    breaks: 'accepted = confirmed + rejected + pending',
+    breaks: 'no timer is left',
   },
   {
     title: 'what is sent again goes newest first',
