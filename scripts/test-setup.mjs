@@ -8,7 +8,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Debian packages that tests need, each with the file that shows it is there. @type {{ name: string, file: string }[]} */
-const DEBIAN_PACKAGES = [{ name: 'openssl', file: '/usr/bin/openssl' }]
+const DEBIAN_PACKAGES = [
+  { name: 'openssl', file: '/usr/bin/openssl' },
+  { name: 'redis-server', file: '/usr/bin/redis-server' },
+]
 const INSTALL_TIMEOUT = 4 * 60_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))

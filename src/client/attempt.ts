@@ -10,13 +10,16 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { monotonicNow } from '../shared/clock.js'
+import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
 import { tellSecrets } from '../shared/secrets.js'
 import { AuthenticationSession } from './authentication-session.js'
-import { checkHeaders, checkUrl, type ParsedClientOptions, withoutSecrets } from './client-options.js'
+import type { ParsedClientOptions } from './client-options.js'
 import { secretsOf } from './client-secrets.js'
+import { checkHeaders, checkUrl, withoutSecrets } from './client-target.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
 import { connectionEnd, type Failure, failed, overdue, refused } from './connection-end.js'
+import { Ending } from './ending.js'
 
 export class Attempt implements Connection {
   readonly epoch: number
@@ -24,14 +27,16 @@ export class Attempt implements Connection {
   readonly #name: string
   readonly #options: ParsedClientOptions
   readonly #events: ConnectionEvents
-  readonly #over = new AbortController()
+  readonly #over = new Ending(OVER)
   #socket: WebSocket | null = null
   #tcp: Socket | null = null
   #session: AuthenticationSession | null = null
   #deadline: NodeJS.Timeout | undefined
+  readonly #begunAt = monotonicNow()
   #isOpen = false
   #isGone = false
   #isCorked = false
+  #isKeptAlive = false
   /** Whether there is a TCP connection, so that the upstream may know of us. */
   #isOnTheWire = false
   /** Set when it shall be closed, at the latest as soon as it is open. */
@@ -47,16 +52,20 @@ export class Attempt implements Connection {
   }
 
   dial(): void {
-    const { connectTimeout } = this.#options
-    this.#deadline = setTimeout(() => {
-      this.#fail(overdue(`${this.#target || 'the connection'} was not open within ${connectTimeout} ms`))
-    }, connectTimeout)
+    this.#expireIn(this.#options.connectTimeout)
     this.#prepare().then(
       ({ url, headers }) => {
-        if (!this.#over.signal.aborted) this.#open(url, headers)
+        if (!this.#over.isOver) this.#open(url, headers)
       },
       (error: unknown) => this.#fail(failed(`url or headers could not be had: ${messageOf(error)}`)),
     )
+  }
+
+  #expireIn(ms: number): void {
+    const { connectTimeout } = this.#options
+    this.#deadline = setTimeout(() => {
+      this.#fail(overdue(`${this.#target || 'the connection'} was not open within ${connectTimeout} ms`))
+    }, ms)
   }
 
   send(data: Sendable, onFlushed: (() => void) | null): void {
@@ -69,8 +78,20 @@ export class Attempt implements Connection {
 
   ping(payload: string): void {
     if (!this.#isAlive || this.#socket?.readyState !== WebSocket.OPEN) return
+    this.#keepAlive()
     this.#cork()
     this.#socket.ping(payload, undefined, () => {})
+  }
+
+  /**
+   * A dead host is found by the kernel too, where a peer answers no pings. With the first ping and not before: it is a
+   * few system calls, and somebody waits for the connection.
+   */
+  #keepAlive(): void {
+    const { heartbeatInterval } = this.#options
+    if (this.#isKeptAlive || heartbeatInterval === 0) return
+    this.#isKeptAlive = true
+    this.#tcp?.setKeepAlive(true, heartbeatInterval)
   }
 
   pong(): void {
@@ -104,7 +125,7 @@ export class Attempt implements Connection {
   terminate(why: string | null): void {
     if (this.#isGone) return
     if (why !== null) this.#failure ??= failed(why)
-    this.#over.abort(OVER)
+    this.#over.end()
     if (this.#socket !== null) this.#socket.terminate()
     else queueMicrotask(() => this.#gone(1006, ''))
   }
@@ -124,20 +145,31 @@ export class Attempt implements Connection {
   }
 
   get #isAlive(): boolean {
-    return !this.#isGone && !this.#over.signal.aborted && this.#tcp?.destroyed === false
+    return !this.#isGone && !this.#over.isOver && this.#tcp?.destroyed === false
   }
 
+  /** Headers are asked for last: what they hold of credentials may not live as long as the wait before. */
   async #prepare(): Promise<{ url: URL; headers: Readonly<Record<string, string>> }> {
-    const { url, headers } = this.#options
+    const { url: given, headers } = this.#options
     const field = (option: string): string => `${option} of client ${this.#name}`
-    const [given, extra] = await Promise.all([
-      typeof url === 'function' ? url() : url,
-      typeof headers === 'function' ? headers() : headers,
-    ])
-    const target = { url: checkUrl(field('url'), given), headers: checkHeaders(field('headers'), extra) }
+    const url = checkUrl(field('url'), typeof given === 'function' ? await given() : given)
+    await this.#awaitTurn(url.origin)
+    const extra = typeof headers === 'function' ? await headers() : headers
+    const target = { url, headers: checkHeaders(field('headers'), extra) }
     // Before the first packet: what fails from here on may be written to a log with what was dialled.
     tellSecrets(secretsOf(target.url, target.headers))
     return target
+  }
+
+  /** The deadline stands still: that others dial before us is not the upstream's doing. */
+  async #awaitTurn(origin: string): Promise<void> {
+    const turn = this.#over.isOver ? null : passDialGate(origin, () => this.#over.signal)
+    if (turn === null) return
+    const left = this.#options.connectTimeout - (monotonicNow() - this.#begunAt)
+    clearTimeout(this.#deadline)
+    await turn
+    this.#over.signal.throwIfAborted()
+    this.#expireIn(Math.max(0, left))
   }
 
   #open(url: URL, headers: Readonly<Record<string, string>>): void {
@@ -192,16 +224,13 @@ export class Attempt implements Connection {
       )
   }
 
-  /** A dead host is found by the kernel too, where a peer answers no pings. */
   #listenForLife(): void {
-    const { heartbeatInterval } = this.#options
     this.heardAt = monotonicNow()
     this.#tcp?.on('data', () => (this.heardAt = monotonicNow()))
-    if (heartbeatInterval > 0) this.#tcp?.setKeepAlive(true, heartbeatInterval)
   }
 
   #ready(socket: WebSocket): void {
-    if (this.#isGone || this.#over.signal.aborted || socket.readyState !== WebSocket.OPEN) return
+    if (this.#isGone || this.#over.isOver || socket.readyState !== WebSocket.OPEN) return
     clearTimeout(this.#deadline)
     this.#isOpen = true
     this.#events.opened()
@@ -223,14 +252,14 @@ export class Attempt implements Connection {
   #fail(failure: Failure): void {
     if (this.#isGone) return
     // The first reason is the cause; what follows it is the consequence of our own terminate().
-    this.#failure = this.#failure?.status != null ? this.#failure : failure
+    this.#failure ??= failure
     this.terminate(null)
   }
 
   #gone(code: number, reason: string): void {
     if (this.#isGone) return
     this.#isGone = true
-    this.#over.abort(OVER)
+    this.#over.end()
     clearTimeout(this.#deadline)
     this.#events.gone(
       connectionEnd({
@@ -246,7 +275,6 @@ export class Attempt implements Connection {
   }
 }
 
-/** One for all: an error made for each would cost more than the rest of an attempt's end. */
 const OVER = new Error('the attempt, or its connection, is over')
 
 const written = (socket: WebSocket, data: Sendable): Promise<void> =>

@@ -350,9 +350,11 @@ export class ClientSession<Cargo> {
     this.#emit({ type: 'setTimer', name: 'close', ms: Math.max(0, this.#goneBy - now) })
   }
 
+  /** First of all: nothing more is written, no message and no Close frame. */
   #terminate(): void {
-    this.#close({ type: 'close', code: GOING_AWAY, drainTimeout: 0, closeTimeout: 0 })
     this.#terminateSocket()
+    this.delivery.abandon()
+    this.#close({ type: 'close', code: GOING_AWAY, drainTimeout: 0, closeTimeout: 0 })
   }
 
   #closed(reason: string): void {

@@ -37,8 +37,8 @@ export class Waiters<Value> {
     })
   }
 
-  resolveAll(this: Waiters<void>): void {
-    for (const waiter of this.#take()) waiter.resolve()
+  resolveAll(value: Value): void {
+    for (const waiter of this.#take()) waiter.resolve(value)
   }
 
   rejectAll(error: unknown): void {

@@ -18,12 +18,13 @@ import {
 import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor } from '../primary/supervisor.js'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
+import { closeInOrder } from '../shared/closing-order.js'
 import { formatDuration } from '../shared/duration.js'
 import { messageOf } from '../shared/errors.js'
 import { processIdentity } from '../shared/process-identity.js'
 import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
-import { resourcesNewestFirst } from '../shared/resources.js'
+import { type Resource, resourcesNewestFirst } from '../shared/resources.js'
 import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
 import { onSecrets } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
@@ -192,11 +193,10 @@ const clientsClosedWith = (supervisor: Supervisor): Promise<unknown> =>
   new Promise((resolve) => {
     supervisor.on('stateChanged', (state) => {
       if (state !== 'stopping') return
-      const closing = resourcesNewestFirst().map((resource) =>
+      const close = (resource: Resource, timeout: number): Promise<void> =>
         resource
-          .shutDown({ timeout: PRIMARY_CLIENTS_CLOSE })
-          .catch((error: unknown) => supervisor.log('warn', `${resource.name}: ${messageOf(error)}`)),
-      )
-      resolve(Promise.all(closing))
+          .shutDown({ timeout })
+          .catch((error: unknown) => supervisor.log('warn', `${resource.name}: ${messageOf(error)}`))
+      resolve(closeInOrder(resourcesNewestFirst(), PRIMARY_CLIENTS_CLOSE, close))
     })
   })

@@ -29,6 +29,8 @@ export interface SuperviseOptions {
   restart?: { intensity?: number; period?: Duration; onExceeded?: 'backoff' | 'exit' }
   stopTimeout?: Duration
   maxSurge?: number
+  /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
+  connectRate?: number
   forkWindowTimeout?: Duration
   cwd?: string
   env?: Readonly<Record<string, string>>

@@ -5,6 +5,7 @@
 // Why at all, when Node opens sockets close-on-exec: the promise is that every handle has exactly one owner, and it is
 // kept by construction, for whatever a beforeFork/afterFork pair or a native addon holds too, not by a flag of libuv.
 
+import { closeInOrder } from '../shared/closing-order.js'
 import { formatDuration } from '../shared/duration.js'
 import { messageOf } from '../shared/errors.js'
 import { onResourceChange, type Resource, resourcesNewestFirst } from '../shared/resources.js'
@@ -37,22 +38,25 @@ export const inForkWindow = async <Result>(
   const suspended = new Set<Resource>()
   // A client created while the window is open must not dial in it either.
   const stopWatching = onResourceChange((resource) => {
-    if (!suspended.has(resource) && resourcesNewestFirst().includes(resource)) void suspend(resource)
-  })
-  const suspend = async (resource: Resource): Promise<void> => {
+    if (suspended.has(resource) || !resourcesNewestFirst().includes(resource)) return
     suspended.add(resource)
+    void suspend(resource, timeout)
+  })
+  const suspend = async (resource: Resource, timeout: number): Promise<void> => {
     const isOverdue = (): void => warn(`${resource.name} did not close before a fork`)
     await bounded(resource.suspend({ timeout }), timeout + GRACE, isOverdue).catch(isOverdue)
   }
   try {
-    await Promise.all(resourcesNewestFirst().map(suspend))
+    for (const resource of resourcesNewestFirst()) suspended.add(resource)
+    await closeInOrder([...suspended], timeout, suspend)
     const left = Math.max(timeout - (performance.now() - openedAt), GRACE)
     await runHook('beforeFork', options.beforeFork, occasion, { timeout: left, warn })
     return fork()
   } finally {
     stopWatching()
     await runHook('afterFork', options.afterFork, occasion, { timeout, warn })
-    for (const resource of suspended) resource.resume()
+    // What was opened first is opened first.
+    for (const resource of [...suspended].reverse()) resource.resume()
   }
 }
 

@@ -20,6 +20,7 @@ import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
+import { DialDesk } from './dial-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
@@ -67,6 +68,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     reason: () => this.#core.state,
   })
   readonly #changes = new ChangeRequests()
+  readonly #dials: DialDesk
   readonly #status: StatusReader
   readonly #otherVersions = new Set<string>()
   #goneBy: number | null = null
@@ -83,6 +85,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       release: this.#generations.begin(1, settings),
       startConcurrency: Math.max(2, availableParallelism()),
       random: Math.random,
+    })
+    this.#dials = new DialDesk({
+      rate: () => this.#generations.of(this.#core.generation).connectRate,
+      tell: (id, message) => this.#processes.get(id)?.tell(message),
     })
     this.#status = new StatusReader({
       core: this.#core,
@@ -339,6 +345,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#status.reported(id, message.id, message.report)
       case 'askBarrier':
         return this.#answerBarrier(id, { type: 'barrier', id: message.id })
+      case 'askDial':
+        // Of a worker that has exited something may still be read.
+        if (this.#processes.has(id)) this.#dials.asked(id, message.id, message.origin)
+        return
+      case 'withdrawDial':
+        return this.#dials.withdrawn(id, message.id)
     }
   }
 
@@ -368,6 +380,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#processes.delete(id)
     this.#forks.forget(id)
     this.#status.forget(id)
+    this.#dials.forget(id)
     this.#enqueue({ type: 'workerExited', id, end })
     this.#runChanged()
   }
@@ -380,6 +393,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #end(result: OperationResult): void {
     this.#timers.clearAll()
     this.#status.end()
+    this.#dials.end()
     this.#tellStarted(null)
     this.#tellEnded(result)
   }

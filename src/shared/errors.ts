@@ -44,6 +44,34 @@ export const ERROR_CODES = {
     meaning: 'A lifecycle was asked for a move that its table does not hold: a bug in forksafe.',
   },
   FORKSAFE_ERR_SHUTDOWN_TIMEOUT: { retryable: false, meaning: 'A shutdown hook did not finish in its time.' },
+  FORKSAFE_ERR_RESOURCE_OPTIONS: {
+    retryable: false,
+    meaning: 'The options of a protected resource are not allowed, or differ from those it was made with.',
+  },
+  FORKSAFE_ERR_RESOURCE_UNKNOWN: {
+    retryable: false,
+    meaning: 'protect(name) without options found no protected resource of that name.',
+  },
+  FORKSAFE_ERR_RESOURCE_OPEN_FAILED: {
+    retryable: true,
+    meaning: 'A protected resource could not be opened; the cause is what its open() threw.',
+  },
+  FORKSAFE_ERR_RESOURCE_OPEN_TIMEOUT: {
+    retryable: true,
+    meaning: 'A protected resource was not open within its openTimeout.',
+  },
+  FORKSAFE_ERR_RESOURCE_ABORTED: {
+    retryable: true,
+    meaning: 'The caller aborted get() through its signal, or nobody waits for the opening any more.',
+  },
+  FORKSAFE_ERR_RESOURCE_CLOSED: {
+    retryable: false,
+    meaning: 'The protected resource was closed; a closed one stays closed.',
+  },
+  FORKSAFE_ERR_RESOURCE_CLOSE_FAILED: {
+    retryable: false,
+    meaning: 'drain() or close() of a protected resource failed or took too long; told by closeFailed.',
+  },
   FORKSAFE_ERR_CLIENT_OPTIONS: {
     retryable: false,
     meaning: 'The options of a guarded client are not allowed, or differ from those it was created with.',

@@ -59,6 +59,8 @@ const STOP_TIMEOUT = 25_000
 const MIN_UPTIME = 1_000
 const FORK_WINDOW_TIMEOUT = 2_000
 const MAX_SURGE = 1
+/** A herd of workers that reconnects comes at a pace that a small upstream stands. */
+const CONNECT_RATE = 20
 /** Ten crashes in a minute are a loop; fewer may be bad luck. */
 const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'backoff' }
 const LOG_MAX_SIZE = 10 * 1024 ** 2
@@ -80,6 +82,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
   maxSurge: MAX_SURGE,
+  connectRate: CONNECT_RATE,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   env: {},
   envFile: [],
@@ -198,6 +201,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     placeholder: 'count',
     byDefault: '1',
     read: readWholeNumber(1, 1024),
+  },
+  connectRate: {
+    summary:
+      'how many connections per second the clients of all workers together may open to one upstream; 0: as they like',
+    placeholder: 'count',
+    byDefault: '20',
+    read: readWholeNumber(0, 10_000),
+    elsewhere: ['reconnectRate', 'dialRate', 'connectionRate'],
   },
   forkWindowTimeout: {
     summary: "how long a fork may wait for the primary's own clients to close",

@@ -14,6 +14,12 @@ const CMD = 'NODE_FORKSAFE'
 export type ReadyBy = 'listening' | 'ready()' | "process.send('ready')" | 'clients'
 export type DrainReason = 'reload' | 'restart' | 'scale' | 'stop' | 'signal' | 'replace'
 
+/**
+ * Most `askDial` of one worker that are not answered. A worker holds back what is beyond it, and the primary ignores it:
+ * it keeps no more than this for any worker.
+ */
+export const MAX_OPEN_ASKS = 100
+
 /** What the primary tells a worker. */
 export type PrimaryMessage =
   /** Stop taking work, finish what is in flight, close everything, leave; all of it within `budget` ms. */
@@ -26,6 +32,10 @@ export type PrimaryMessage =
   | { type: 'askReport'; id: number }
   /** Everything that the primary sent before this, handed-over sockets included, has now arrived. */
   | { type: 'barrier'; id: number }
+  /** The client that asked with this id may dial now. */
+  | { type: 'mayDial'; id: number }
+  /** It may in about `wait` ms; `mayDial` follows. */
+  | { type: 'dialLater'; id: number; wait: number }
 
 /** What a worker tells the primary. */
 export type WorkerMessage =
@@ -39,6 +49,10 @@ export type WorkerMessage =
   | { type: 'report'; id: number | null; report: WorkerReport }
   /** Asks for the `barrier` message of the same id. */
   | { type: 'askBarrier'; id: number }
+  /** A client wants to dial: asks for the `mayDial` message of the same id. */
+  | { type: 'askDial'; id: number; origin: string }
+  /** It does not want to any more: its turn goes to the next one. */
+  | { type: 'withdrawDial'; id: number }
   /** The drain is over and the worker leaves now. */
   | { type: 'drained'; forced: ForcedEnd }
   /** Values that the worker's clients use and that must not be seen in a log. */
@@ -105,6 +119,8 @@ const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean
   signalled: ({ signal }) => isText(signal),
   report: ({ id, report }) => (id === null || Number.isSafeInteger(id)) && isReport(report),
   askBarrier: ({ id }) => Number.isSafeInteger(id),
+  askDial: ({ id, origin }) => Number.isSafeInteger(id) && isText(origin),
+  withdrawDial: ({ id }) => Number.isSafeInteger(id),
   drained: ({ forced }) =>
     isObject(forced) && isCount(forced.requests) && isCount(forced.upgraded) && isTexts(forced.hooks),
   fault: ({ text }) => isText(text, 8_192),

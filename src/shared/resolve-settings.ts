@@ -208,6 +208,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     restart: value('restart'),
     stopTimeout: value('stopTimeout'),
     maxSurge: value('maxSurge'),
+    connectRate: value('connectRate'),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
     env: variables(layers, sources.cwd),

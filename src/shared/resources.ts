@@ -1,8 +1,9 @@
 // What this process holds open towards the outside, so that whoever ends or forks the process can close it.
-// A registry and nothing else: guarded clients register here; the fork window (src/fork) and the worker's drain
-// (src/worker) walk it. It lives under a registered symbol, so two copies of the package share one.
+// A registry and nothing else: guarded clients and protected resources register here; the fork window (src/fork) and the
+// worker's drain (src/worker) close what is in it, in the order of closing-order.ts. It lives under a registered symbol, so
+// two copies of the package share one.
 
-/** How a guarded client appears in `supervisor status --json`. Part of the stable contract. */
+/** How a guarded client or a protected resource appears in `supervisor status --json`. Part of the stable contract. */
 export interface ClientReport {
   name: string
   identity: string
@@ -17,12 +18,14 @@ export interface ClientReport {
 /** Something with an owner process: it is closed before the process forks, drains or ends. */
 export interface Resource {
   readonly name: string
+  /** Whether what was opened after it may use it, and is therefore closed before it. */
+  readonly isUsedByOthers?: boolean
   /** Whether it has been asked to be open: open, connecting, or waiting to reconnect. */
   isWanted(): boolean
   /** Whether it is usable now (for a client: state `open`). */
   isOpen(): boolean
   report(): ClientReport
-  /** Closes for a fork window and settles when the socket is gone; `terminateAt` ms later it is destroyed. */
+  /** Closes for a fork window and settles when it is gone; rejects where it is not, and cannot be destroyed, in `timeout` ms. */
   suspend(options: { timeout: number }): Promise<void>
   /** Ends a suspension: opens again exactly if it was wanted before. */
   resume(): void
@@ -35,8 +38,10 @@ export interface Resource {
 type ChangeListener = (resource: Resource) => void
 
 interface Registry {
-  /** In order of registration; closed in reverse. */
+  /** In order of registration. */
   readonly resources: Set<Resource>
+  /** Those that have ever been open, in the order of their first opening: coming back changes nothing in who uses whom. */
+  readonly opened: Set<Resource>
   readonly listeners: Set<ChangeListener>
 }
 
@@ -44,7 +49,7 @@ const KEY = Symbol.for('forksafe.resources.v1')
 
 const registry = (): Registry => {
   const holder = globalThis as { [KEY]?: Registry }
-  holder[KEY] ??= { resources: new Set(), listeners: new Set() }
+  holder[KEY] ??= { resources: new Set(), opened: new Set(), listeners: new Set() }
   return holder[KEY]
 }
 
@@ -53,16 +58,26 @@ export const registerResource = (resource: Resource): (() => void) => {
   registry().resources.add(resource)
   resourceChanged(resource)
   return () => {
+    registry().opened.delete(resource)
     if (registry().resources.delete(resource)) resourceChanged(resource)
   }
 }
 
-/** All resources of this process, newest first: the order in which they are closed. */
-export const resourcesNewestFirst = (): Resource[] => [...registry().resources].reverse()
+/**
+ * All resources of this process in the order in which they are closed: the one that was opened last first. What has never
+ * been open stands before them: it has nothing to close.
+ */
+export const resourcesNewestFirst = (): Resource[] => {
+  const { resources, opened } = registry()
+  const neverOpened = [...resources].filter((resource) => !opened.has(resource))
+  return [...opened, ...neverOpened].reverse()
+}
 
 /** To be called by a resource whenever what `isWanted`, `isOpen` or `report` answers has changed. */
 export const resourceChanged = (resource: Resource): void => {
-  for (const listener of registry().listeners) listener(resource)
+  const { resources, opened, listeners } = registry()
+  if (resources.has(resource) && resource.isOpen()) opened.add(resource)
+  for (const listener of listeners) listener(resource)
 }
 
 /** Listens to registrations, removals and changes of state; returns the function that stops listening. */

@@ -22,6 +22,8 @@ export interface Settings {
   stopTimeout: number
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
+  /** New connections per second, of all workers together to one upstream; 0: no pacing. */
+  connectRate: number
   forkWindowTimeout: number
   /** Working folder of the workers. */
   cwd: string

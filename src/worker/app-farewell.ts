@@ -1,7 +1,7 @@
 // The application's own stop listeners, run at the end of the drain: SIGTERM's, or where it has none SIGINT's.
 // They find a process whose requests are answered and whose clients are closed; most of them end with process.exit().
 
-import { settledWithin } from './settled-within.js'
+import { settledWithin } from '../shared/settled-within.js'
 import type { StopSignals } from './stop-signals.js'
 
 /** How long listeners that return nothing get to end the process by themselves: they may wait for callbacks. */

@@ -2,6 +2,7 @@
 // how the process leaves afterwards is theirs (supervised.ts, standalone.ts).
 
 import { monotonicNow } from '../shared/clock.js'
+import { closeInOrder } from '../shared/closing-order.js'
 import type { ForcedEnd } from '../shared/protocol.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
 import { type Farewell, sayFarewell } from './app-farewell.js'
@@ -167,7 +168,7 @@ export class Drain {
   async #closeClients(times: DrainTimes): Promise<void> {
     const beforeEnd = Math.min(CLOSE_HANDSHAKE, times.end - monotonicNow())
     const timeout = Math.max(1, this.#timeLeft(), beforeEnd)
-    await Promise.allSettled(resourcesNewestFirst().map((resource) => resource.shutDown({ timeout })))
+    await closeInOrder(resourcesNewestFirst(), timeout, (resource, ms) => resource.shutDown({ timeout: ms }))
   }
 
   async #callAppListeners(): Promise<void> {

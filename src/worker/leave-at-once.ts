@@ -1,7 +1,8 @@
 // The short way out: Close frames are tried for at most 250 ms, and nothing else is waited for.
 
+import { closeInOrder } from '../shared/closing-order.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
-import { settledWithin } from './settled-within.js'
+import { settledWithin } from '../shared/settled-within.js'
 
 const LIMIT = 250
 
@@ -11,8 +12,8 @@ let isLeaving = false
 export const leaveAtOnce = (exit: () => void): void => {
   if (isLeaving) return
   isLeaving = true
-  const closed = Promise.allSettled(
-    resourcesNewestFirst().map((resource) => resource.shutDown({ timeout: LIMIT })),
+  const closed = closeInOrder(resourcesNewestFirst(), LIMIT, (resource, timeout) =>
+    resource.shutDown({ timeout }),
   )
   void settledWithin(closed, LIMIT).then(exit)
 }

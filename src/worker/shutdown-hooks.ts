@@ -2,8 +2,8 @@
 // When they run is decided in drain-plan.ts.
 
 import { ForksafeError, messageOf } from '../shared/errors.js'
+import { settledWithin } from '../shared/settled-within.js'
 import type { ShutdownHook, ShutdownInfo } from './runtime-slot.js'
-import { settledWithin } from './settled-within.js'
 
 export class ShutdownHooks {
   readonly #hooks: { run: ShutdownHook }[] = []

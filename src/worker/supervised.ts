@@ -3,6 +3,7 @@
 
 import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
+import { setDialGate } from '../shared/dial-gate.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { onSecrets } from '../shared/secrets.js'
@@ -10,6 +11,7 @@ import { VERSION } from '../shared/version.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
 import { farewellOf } from './app-farewell.js'
 import { Connections } from './connections.js'
+import { DialAsks } from './dial-asks.js'
 import { Drain } from './drain.js'
 import { measureEventLoopDelay } from './event-loop-delay.js'
 import { reportUncaught } from './last-words.js'
@@ -39,6 +41,7 @@ export const installRuntime = (worker: Worker, startup: WorkerStartup): void => 
 class SupervisedWorker {
   readonly #worker: Worker
   readonly #channel: PrimaryChannel
+  readonly #dials: DialAsks
   readonly #connections = new Connections()
   readonly #listeners: Listeners
   readonly #hooks = new ShutdownHooks()
@@ -55,6 +58,7 @@ class SupervisedWorker {
   constructor(worker: Worker, { slot, generation, readiness }: WorkerStartup) {
     this.#worker = worker
     this.#channel = new PrimaryChannel((message) => this.#ordered(message))
+    this.#dials = new DialAsks({ tell: (message) => this.#channel.tell(message) })
     this.#readiness = new Readiness(readiness, (by) => {
       if (!this.#drain.isDraining) void this.#channel.tell({ type: 'ready', by })
     })
@@ -84,6 +88,7 @@ class SupervisedWorker {
     worker.on('disconnect', () => this.#disconnected())
     reportUncaught((text) => void this.#channel.tell({ type: 'fault', text }))
     closeResourcesOnExit()
+    setDialGate((dial) => this.#dials.pass(dial))
     onResourceChange(() => this.#reportSoon())
     setRuntime({
       worker: Object.freeze({ slot, generation, isSupervised: true }),
@@ -107,6 +112,9 @@ class SupervisedWorker {
         return this.#leaveAtOnce()
       case 'askReport':
         return this.#report(message.id)
+      case 'mayDial':
+      case 'dialLater':
+        return this.#dials.answered(message)
     }
   }
 
@@ -133,6 +141,7 @@ class SupervisedWorker {
     if (this.#isLeaving) process.exit(0)
     clearTimeout(this.#patience)
     this.#channel.closed()
+    this.#dials.closed()
     this.#drain.start({ signal: this.#signal, reason: 'orphaned' }, ORPHAN_BUDGET)
   }
 

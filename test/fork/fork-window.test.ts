@@ -83,8 +83,8 @@ t.test('everything is closed before the fork and the hooks surround it', async (
     'beforeFork',
     'fork with a false, b false',
     'afterFork',
-    'resume b',
     'resume a',
+    'resume b',
   ])
   t.equal(a?.isUp, true)
   t.equal(b?.isUp, false)

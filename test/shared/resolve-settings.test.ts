@@ -22,6 +22,7 @@ t.test('defaults hold when nobody says anything', async (t) => {
     restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
     stopTimeout: 25_000,
     maxSurge: 1,
+    connectRate: 20,
     forkWindowTimeout: 2_000,
     cwd,
     env: {},

@@ -14,3 +14,7 @@ export const needsTool = (tool: 'apps' | 'pm2'): { skip: string } | Record<strin
 /** The file that a tool's command runs, such as `toolCommand('pm2', 'pm2')`. */
 export const toolCommand = (tool: 'apps' | 'pm2', command: string): string =>
   resolve('tools', tool, 'node_modules/.bin', command)
+
+/** Options for a test that needs a Debian package, by a file of it: skips it, with the command that brings it. */
+export const needsPackage = (name: string, file: string): { skip: string } | Record<string, never> =>
+  existsSync(file) ? {} : { skip: `${name} is missing; bring it: apt-get install -y ${name}` }
