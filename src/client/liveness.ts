@@ -115,8 +115,9 @@ export class Liveness {
     if (this.#pausedSince !== null) this.#pausedSince = shifted(this.#pausedSince)
   }
 
-  isLate(now: number): boolean {
-    return now - this.dueAt() >= ASLEEP
+  /** @param due when the check was to be made. */
+  isLate(due: number, now: number): boolean {
+    return now - due >= ASLEEP
   }
 
   judge(now: number): Verdict {
