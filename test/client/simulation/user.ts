@@ -104,7 +104,9 @@ export class User {
       this.#verdicts.tell(() => `m${message.number}: ${outcome.code ?? JSON.stringify(outcome.receipt)}`)
       this.#observer.messageSettled(message)
     }
-    if (!this.#records.isRefused && !this.#records.isClosing) this.#records.isWanted = true
+    const isHopeless = asked.level === 'received' && this.#options.receipts === 'off'
+    if (!message.wasRefused && !this.#records.isClosing && message.hadRoom && !isHopeless)
+      this.#records.isWanted = true
     this.#client.send(message.data, this.#optionsOf(asked, message, controller)).then(
       (receipt) => settle({ receipt, code: null }),
       (error: unknown) => settle({ receipt: null, code: codeOf(error) }),
