@@ -38,12 +38,19 @@ const NEVER_SENT: readonly string[] = [
 ]
 const FATE_UNKNOWN = 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN'
 
+/** More than a few say nothing new. */
+const MOST_TOLD = 10
+
 /** What is wrong, a line each; none is the truth. */
-export const judgeDelivery = (delivery: Delivery): string[] => [
-  ...judgeWords(delivery),
-  ...judgeOrder(delivery),
-  ...(delivery.onUnconfirmed === 'reject' ? judgeAtMostOnce(delivery) : judgeAtLeastOnce(delivery)),
-]
+export const judgeDelivery = (delivery: Delivery): string[] => {
+  const found = [
+    ...judgeWords(delivery),
+    ...judgeOrder(delivery),
+    ...(delivery.onUnconfirmed === 'reject' ? judgeAtMostOnce(delivery) : judgeAtLeastOnce(delivery)),
+  ]
+  const more = found.length - MOST_TOLD
+  return more > 0 ? [...found.slice(0, MOST_TOLD), `… and ${more} more`] : found
+}
 
 /** Each message beside what was said of it. */
 const judgeWords = ({ sent, arrivals }: Delivery): string[] => {
