@@ -1,6 +1,7 @@
 // All campaigns by their names, for `npm run campaign`.
 
 import type { Campaign } from './campaign.js'
+import { clientKills } from './client-kills/round.js'
 import { lifecycle } from './lifecycle/round.js'
 
-export const CAMPAIGNS: readonly Campaign[] = [lifecycle]
+export const CAMPAIGNS: readonly Campaign[] = [lifecycle, clientKills]
