@@ -14,10 +14,12 @@ import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
 import { tellSecrets } from '../shared/secrets.js'
 import { AuthenticationSession } from './authentication-session.js'
-import { checkHeaders, checkUrl, type ParsedClientOptions, withoutSecrets } from './client-options.js'
+import type { ParsedClientOptions } from './client-options.js'
 import { secretsOf } from './client-secrets.js'
+import { checkHeaders, checkUrl, withoutSecrets } from './client-target.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
 import { connectionEnd, type Failure, failed, overdue, refused } from './connection-end.js'
+import { Ending } from './ending.js'
 
 export class Attempt implements Connection {
   readonly epoch: number
@@ -25,7 +27,7 @@ export class Attempt implements Connection {
   readonly #name: string
   readonly #options: ParsedClientOptions
   readonly #events: ConnectionEvents
-  readonly #over = new AbortController()
+  readonly #over = new Ending(OVER)
   #socket: WebSocket | null = null
   #tcp: Socket | null = null
   #session: AuthenticationSession | null = null
@@ -34,6 +36,7 @@ export class Attempt implements Connection {
   #isOpen = false
   #isGone = false
   #isCorked = false
+  #isKeptAlive = false
   /** Whether there is a TCP connection, so that the upstream may know of us. */
   #isOnTheWire = false
   /** Set when it shall be closed, at the latest as soon as it is open. */
@@ -52,7 +55,7 @@ export class Attempt implements Connection {
     this.#expireIn(this.#options.connectTimeout)
     this.#prepare().then(
       ({ url, headers }) => {
-        if (!this.#over.signal.aborted) this.#open(url, headers)
+        if (!this.#over.isOver) this.#open(url, headers)
       },
       (error: unknown) => this.#fail(failed(`url or headers could not be had: ${messageOf(error)}`)),
     )
@@ -75,8 +78,20 @@ export class Attempt implements Connection {
 
   ping(payload: string): void {
     if (!this.#isAlive || this.#socket?.readyState !== WebSocket.OPEN) return
+    this.#keepAlive()
     this.#cork()
     this.#socket.ping(payload, undefined, () => {})
+  }
+
+  /**
+   * A dead host is found by the kernel too, where a peer answers no pings. With the first ping and not before: it is a
+   * few system calls, and somebody waits for the connection.
+   */
+  #keepAlive(): void {
+    const { heartbeatInterval } = this.#options
+    if (this.#isKeptAlive || heartbeatInterval === 0) return
+    this.#isKeptAlive = true
+    this.#tcp?.setKeepAlive(true, heartbeatInterval)
   }
 
   pong(): void {
@@ -110,7 +125,7 @@ export class Attempt implements Connection {
   terminate(why: string | null): void {
     if (this.#isGone) return
     if (why !== null) this.#failure ??= failed(why)
-    this.#over.abort(OVER)
+    this.#over.end()
     if (this.#socket !== null) this.#socket.terminate()
     else queueMicrotask(() => this.#gone(1006, ''))
   }
@@ -130,7 +145,7 @@ export class Attempt implements Connection {
   }
 
   get #isAlive(): boolean {
-    return !this.#isGone && !this.#over.signal.aborted && this.#tcp?.destroyed === false
+    return !this.#isGone && !this.#over.isOver && this.#tcp?.destroyed === false
   }
 
   /** Headers are asked for last: what they hold of credentials may not live as long as the wait before. */
@@ -148,7 +163,7 @@ export class Attempt implements Connection {
 
   /** The deadline stands still: that others dial before us is not the upstream's doing. */
   async #awaitTurn(origin: string): Promise<void> {
-    const turn = this.#over.signal.aborted ? null : passDialGate({ origin, signal: this.#over.signal })
+    const turn = this.#over.isOver ? null : passDialGate(origin, () => this.#over.signal)
     if (turn === null) return
     const left = this.#options.connectTimeout - (monotonicNow() - this.#begunAt)
     clearTimeout(this.#deadline)
@@ -209,16 +224,13 @@ export class Attempt implements Connection {
       )
   }
 
-  /** A dead host is found by the kernel too, where a peer answers no pings. */
   #listenForLife(): void {
-    const { heartbeatInterval } = this.#options
     this.heardAt = monotonicNow()
     this.#tcp?.on('data', () => (this.heardAt = monotonicNow()))
-    if (heartbeatInterval > 0) this.#tcp?.setKeepAlive(true, heartbeatInterval)
   }
 
   #ready(socket: WebSocket): void {
-    if (this.#isGone || this.#over.signal.aborted || socket.readyState !== WebSocket.OPEN) return
+    if (this.#isGone || this.#over.isOver || socket.readyState !== WebSocket.OPEN) return
     clearTimeout(this.#deadline)
     this.#isOpen = true
     this.#events.opened()
@@ -247,7 +259,7 @@ export class Attempt implements Connection {
   #gone(code: number, reason: string): void {
     if (this.#isGone) return
     this.#isGone = true
-    this.#over.abort(OVER)
+    this.#over.end()
     clearTimeout(this.#deadline)
     this.#events.gone(
       connectionEnd({
@@ -263,7 +275,6 @@ export class Attempt implements Connection {
   }
 }
 
-/** One for all: an error made for each would cost more than the rest of an attempt's end. */
 const OVER = new Error('the attempt, or its connection, is over')
 
 const written = (socket: WebSocket, data: Sendable): Promise<void> =>

@@ -3,8 +3,9 @@
 
 import { show } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
-import { differingOption, type GuardedClientOptions } from './client-options.js'
+import type { GuardedClientOptions } from './client-options.js'
 import { GuardedClient } from './guarded-client.js'
+import { differingOption } from './parse-client-options.js'
 
 interface Entry {
   client: GuardedClient

@@ -1,7 +1,15 @@
 // How an attempt or a connection ended, and what of it means that another attempt makes no sense. Pure.
 
 import { messageOf } from '../shared/errors.js'
-import type { ReconnectQuestion } from './client-options.js'
+
+/** What was refused or lost, for `shouldReconnect`. */
+export interface ReconnectQuestion {
+  /** HTTP status of a refused upgrade, else null. */
+  status: number | null
+  /** Close code of a connection that had been open, else null. */
+  code: number | null
+  reason: string
+}
 
 export interface ConnectionEnd {
   /** Why an attempt failed; null for a connection that had been open. */

@@ -9,13 +9,15 @@ import type { ErrorCode, ForksafeError } from '../shared/errors.js'
 import { type Resource, registerResource, resourceChanged } from '../shared/resources.js'
 import { type ClientErrors, clientErrors } from './client-error.js'
 import { Announcer, type ClientEvents } from './client-events.js'
-import { type GuardedClientOptions, type ParsedClientOptions, parseClientOptions } from './client-options.js'
+import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import type { ClientState } from './client-states.js'
 import type { Sendable } from './connection.js'
 import { type Environment, nodeEnvironment } from './environment.js'
 import type { IncomingMessage } from './message-stream.js'
 import type { ReceiptLevel } from './outbox.js'
-import { NO_OPTIONS, type Outgoing, type Receipt, Sending, type SendOptions } from './sending.js'
+import { parseClientOptions } from './parse-client-options.js'
+import { NO_OPTIONS, type Receipt, type SendOptions } from './send-options.js'
+import { type Outgoing, Sending } from './sending.js'
 import type { SessionReport } from './session-effects.js'
 import { SessionRunner } from './session-runner.js'
 import { Waiters } from './waiters.js'
@@ -231,7 +233,8 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
       case 'connected':
         return this.#connects.resolveAll()
       case 'connectFailed':
-        return this.#connects.rejectAll(this.#error(report.code, report.why))
+        if (this.#connects.size > 0) this.#connects.rejectAll(this.#error(report.code, report.why))
+        return
       case 'lost': {
         const { code, reason, message } = report.end
         return this.#announcer.tell('lost', { epoch: report.epoch, code, reason, message })

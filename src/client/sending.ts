@@ -1,6 +1,5 @@
 // send(): from the caller's promise to the outbox and back. What is written when, and what proves it, is delivery.ts.
 
-import { type Duration, parseDuration, show } from '../shared/duration.js'
 import type { ErrorCode } from '../shared/errors.js'
 import type { ClientErrors } from './client-error.js'
 import type { MessageId, MessageInfo, ParsedClientOptions } from './client-options.js'
@@ -9,37 +8,16 @@ import type { Sendable } from './connection.js'
 import type { Environment, Timer } from './environment.js'
 import { onAbort } from './on-abort.js'
 import type { Entry, Outbox, ReceiptLevel } from './outbox.js'
+import {
+  type ParsedSend,
+  parseSend,
+  type Receipt,
+  type SendContext,
+  type SendOptions,
+} from './send-options.js'
 import type { SessionEvent } from './session-effects.js'
 
-/** Proof of what became of a message. */
-export interface Receipt {
-  /**
-   * `written`: the kernel took it while the connection was alive. `received`: the endpoint that ends this WebSocket
-   * connection has read it. `processed`: the upstream's application has acknowledged it.
-   */
-  level: ReceiptLevel
-  /** Number of the connection that it went over. */
-  epoch: number
-  /** ms from `send()` to the receipt. */
-  rtt: number
-}
-
-export interface SendOptions {
-  /** What has to be proved. Default `received`, where the peer can prove that (option `receipts`). */
-  level?: ReceiptLevel
-  /** For all of it: to be sent and proved. Default: no bound of its own. */
-  timeout?: Duration
-  /** Not to be written after this time: a Date, or ms since 1970. */
-  expiresAt?: Date | number
-  /** Aborting rejects this call. What was not written then is not sent. */
-  signal?: AbortSignal
-  /** By which the option `ackOf` knows it. Needed for `processed`, unless `isAck` is given. */
-  id?: MessageId
-  /** Whether an incoming message acknowledges this one. */
-  isAck?: (data: string | Buffer, info: MessageInfo) => boolean
-  /** Default: the client's option of that name. */
-  whenFull?: 'reject' | 'wait'
-}
+export type { Receipt, SendOptions }
 
 /** A message in the outbox, with who waits for it. */
 export interface Outgoing {
@@ -50,14 +28,6 @@ export interface Outgoing {
   readonly options: SendOptions
   /** Takes timer and abort listener away; null where there is none. */
   release: (() => void) | null
-}
-
-interface Parsed {
-  bytes: number
-  level: ReceiptLevel
-  isLevelFixed: boolean
-  timeout: number | null
-  expiresAt: number | null
 }
 
 /** What `send()` asks of the client. */
@@ -85,8 +55,12 @@ export class Sending {
 
   #isAdmitting = false
 
+  readonly #context: SendContext
+
   constructor(port: SendingPort) {
     this.#port = port
+    const { options, environment, error } = port
+    this.#context = { options, environment, error, isAwaited: (id) => this.#byId.has(id) }
   }
 
   /** How many `send()` wait for room. */
@@ -97,7 +71,7 @@ export class Sending {
   send(data: Sendable, options: SendOptions): Promise<Receipt> {
     const { outbox, error, refusal } = this.#port
     try {
-      const parsed = this.#parse(data, options)
+      const parsed = parseSend(data, options, this.#context)
       if (options.signal?.aborted)
         throw error('FORKSAFE_ERR_CLIENT_ABORTED', 'send() was aborted', options.signal.reason)
       const refused = refusal()
@@ -117,15 +91,26 @@ export class Sending {
 
   // --- Into the outbox ------------------------------------------------------------------------------------------
 
-  #enter(outgoing: Outgoing, { bytes, level, isLevelFixed, timeout, expiresAt }: Parsed): void {
-    const { environment, outbox, handle } = this.#port
+  #enter(outgoing: Outgoing, { bytes, level, isLevelFixed, timeout, expiresAt }: ParsedSend): void {
+    const { outbox, handle } = this.#port
     const entry = outbox.accept({ bytes, level, isLevelFixed, expiresAt, cargo: outgoing })
     const { signal, id, isAck } = outgoing.options
     if (level === 'processed') {
       if (isAck !== undefined) this.#withTest.add(entry)
       if (id !== undefined) this.#byId.set(id, entry)
     }
-    const left = (ms: number): number => ms - (environment.now() - outgoing.sentAt)
+    if (signal !== undefined || timeout !== null || expiresAt !== null)
+      outgoing.release = this.#limitUntilSettled(entry, { timeout, expiresAt })
+    handle(ACCEPTED)
+  }
+
+  #limitUntilSettled(
+    entry: Entry<Outgoing>,
+    { timeout, expiresAt }: Pick<ParsedSend, 'timeout' | 'expiresAt'>,
+  ): () => void {
+    const { environment, handle } = this.#port
+    const { sentAt, options } = entry.cargo
+    const left = (ms: number): number => ms - (environment.now() - sentAt)
     const lapses: Lapse[] = []
     if (timeout !== null)
       lapses.push({
@@ -139,17 +124,14 @@ export class Sending {
         code: 'FORKSAFE_ERR_CLIENT_EXPIRED',
         why: 'the message has expired',
       })
-    if (signal !== undefined || lapses.length > 0) {
-      outgoing.release = this.#limit(lapses, signal, (code, why) => {
-        // An expired message may still be proved, if it was written in time.
-        if (code === 'FORKSAFE_ERR_CLIENT_EXPIRED' && entry.writtenAt !== null) return
-        handle({ type: 'withdraw', entry, code, why })
-      })
-    }
-    handle(ACCEPTED)
+    return this.#limit(lapses, options.signal, (code, why) => {
+      // An expired message may still be proved, if it was written in time.
+      if (code === 'FORKSAFE_ERR_CLIENT_EXPIRED' && entry.writtenAt !== null) return
+      handle({ type: 'withdraw', entry, code, why })
+    })
   }
 
-  #waitForRoom(outgoing: Outgoing, parsed: Parsed): void {
+  #waitForRoom(outgoing: Outgoing, parsed: ParsedSend): void {
     const { error, environment } = this.#port
     const { timeout, expiresAt, bytes } = parsed
     const lapses: Lapse[] = []
@@ -256,61 +238,7 @@ export class Sending {
     for (const entry of acknowledged) handle({ type: 'acknowledged', entry })
   }
 
-  // --- At the door ----------------------------------------------------------------------------------------------
-
-  #parse(data: Sendable, options: SendOptions): Parsed {
-    const bytes = this.#sizeOf(data)
-    if (options === NO_OPTIONS)
-      return { bytes, level: this.#defaultLevel, isLevelFixed: false, timeout: null, expiresAt: null }
-    const { level, timeout, expiresAt } = options
-    if (level !== undefined) this.#checkLevel(level, options)
-    return {
-      bytes,
-      level: level ?? this.#defaultLevel,
-      isLevelFixed: level !== undefined,
-      timeout:
-        timeout === undefined
-          ? null
-          : this.#checked(() => parseDuration('timeout of send()', timeout, { min: 1 })),
-      expiresAt: expiresAt === undefined ? null : this.#deadline(expiresAt),
-    }
-  }
-
-  get #defaultLevel(): ReceiptLevel {
-    return this.#port.options.receipts === 'off' ? 'written' : 'received'
-  }
-
-  #checkLevel(level: ReceiptLevel, { id, isAck }: SendOptions): void {
-    const { options, error } = this.#port
-    if (!LEVELS.includes(level))
-      throw this.#invalid(`level ${show(level)} is not one of ${LEVELS.join(', ')}`)
-    if (level === 'received' && options.receipts === 'off')
-      throw error(
-        'FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE',
-        "send() with level 'received': this client has receipts: 'off'; use 'auto' or 'require'",
-      )
-    if (level !== 'processed') return
-    if (isAck === undefined && (id === undefined || options.ackOf === undefined))
-      throw this.#invalid("level 'processed' needs isAck, or an id and the client's option ackOf")
-    if (id !== undefined && this.#byId.has(id))
-      throw this.#invalid(`id ${show(id)} is in use by a message that is not acknowledged yet`)
-  }
-
-  /** On the session's clock. */
-  #deadline(expiresAt: Date | number): number {
-    const { environment } = this.#port
-    const at = Number(expiresAt)
-    if (Number.isNaN(at)) throw this.#invalid('expiresAt is neither a Date nor ms since 1970')
-    return environment.now() + (at - environment.wallNow())
-  }
-
-  #checked<Value>(parse: () => Value): Value {
-    try {
-      return parse()
-    } catch (error) {
-      throw this.#invalid(error instanceof Error ? error.message : String(error))
-    }
-  }
+  // --- Room -----------------------------------------------------------------------------------------------------
 
   #mayWait(bytes: number, { whenFull }: SendOptions): boolean {
     const { options } = this.#port
@@ -325,19 +253,6 @@ export class Sending {
       `${outbox.pending} of ${count} messages and ${outbox.pendingBytes} of ${limit} bytes are pending, ${bytes} more do not fit; send less, or raise maxPending`,
     )
   }
-
-  #sizeOf(data: unknown): number {
-    if (typeof data === 'string') return Buffer.byteLength(data)
-    if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data.byteLength
-    const kind = data === null ? 'null' : typeof data
-    throw this.#invalid(
-      `send() takes a string, a Buffer, a typed array or an ArrayBuffer, not ${kind}; use JSON.stringify() for an object`,
-    )
-  }
-
-  #invalid(why: string): Error {
-    return this.#port.error('FORKSAFE_ERR_CLIENT_MESSAGE_INVALID', why)
-  }
 }
 
 interface Lapse {
@@ -346,7 +261,5 @@ interface Lapse {
   why: string
 }
 
-export const NO_OPTIONS: SendOptions = {}
 const ACCEPTED = { type: 'accepted' } as const
 const TOO_LATE = 'the message was not sent and proved within'
-const LEVELS: readonly ReceiptLevel[] = ['written', 'received', 'processed']

@@ -24,5 +24,6 @@ export const setDialGate = (gate: DialGate): (() => void) => {
   }
 }
 
-/** What to wait for before the dial; null, at once, where there is no gate. */
-export const passDialGate = (dial: Dial): Promise<void> | null => holder[KEY]?.(dial) ?? null
+/** What to wait for before the dial; null, at once, where there is no gate, and nobody is asked for a signal. */
+export const passDialGate = (origin: string, signal: () => AbortSignal): Promise<void> | null =>
+  holder[KEY]?.({ origin, signal: signal() }) ?? null

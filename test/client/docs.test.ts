@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { WebSocketServer } from 'ws'
 import { CLIENT_EVENTS } from '../../src/client/client-events.js'
-import { CLIENT_OPTION_KEYS } from '../../src/client/client-options.js'
+import { CLIENT_OPTION_KEYS } from '../../src/client/parse-client-options.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { needsTool } from '../support/tools.js'
 
