@@ -20,6 +20,7 @@ import { checkHeaders, checkUrl, withoutSecrets } from './client-target.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
 import { connectionEnd, type Failure, failed, overdue, refused } from './connection-end.js'
 import { Ending } from './ending.js'
+import { PingAnswers } from './ping-answers.js'
 
 export class Attempt implements Connection {
   readonly epoch: number
@@ -184,6 +185,8 @@ export class Attempt implements Connection {
       maxPayload,
       // Memory and CPU per connection, and known leaks, for text that is small as a rule.
       perMessageDeflate: false,
+      // ping-answers.ts does it.
+      autoPong: false,
       // A redirect could lead credentials anywhere.
       followRedirects: false,
       finishRequest: (request) => {
@@ -201,6 +204,10 @@ export class Attempt implements Connection {
     })
     socket.on('open', () => this.#upgraded(socket))
     socket.on('message', (data, isBinary) => this.#received(toBuffer(data), isBinary))
+    const pings = new PingAnswers((payload, done) => {
+      if (socket.readyState === WebSocket.OPEN) socket.pong(payload, undefined, done)
+    })
+    socket.on('ping', (payload) => pings.pinged(payload))
     socket.on('pong', (payload) => this.#events.pong(payload.toString('latin1')))
     socket.on('close', (code, reason) => this.#gone(code, reason.toString('utf8')))
   }

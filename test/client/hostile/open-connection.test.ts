@@ -10,7 +10,6 @@ import {
   repeats,
   resets,
   sends,
-  stopsReading,
   upgrades,
   waitsFor,
 } from './acts.js'
@@ -21,7 +20,6 @@ import { AT_ONCE, type Case, CLOSE_TIMEOUT, lost, lostForGood, playCase } from '
 /** The second byte of a two-byte character, alone. */
 const NO_UTF8 = Buffer.of(0x80)
 const { continuation, binary } = OPCODE
-const FLOOD = Buffer.concat(Array.from({ length: 10_000 }, () => ping('x')))
 const opened = (first: number, payload = 'begin'): Buffer => frame({ opcode: first, payload, fin: false })
 
 // --- Frames that nobody may send: the client says why in its Close frame (RFC 6455 section 7.4.1) --------------------
@@ -188,20 +186,6 @@ const cases: Case[] = [
     peerSees: [1002],
     bound: CLOSE_TIMEOUT + 1_000,
     attempts: 1,
-  },
-  // --- Too much -----------------------------------------------------------------------------------------------
-  // `ws` keeps 60 pongs that the kernel has not taken, and then ends the connection without a word.
-  {
-    peer: 'floods with pings, faster than they can be answered',
-    acts: [...behaves, sends(FLOOD)],
-    outcome: lost(1006),
-    bound: AT_ONCE,
-  },
-  {
-    peer: 'floods with pings and does not read the answers',
-    acts: [upgrades(), stopsReading, sends(FLOOD)],
-    outcome: lost(1006),
-    bound: AT_ONCE,
   },
 ]
 

@@ -11,8 +11,10 @@ import {
   behaves,
   ends,
   repeats,
+  sends,
   stopsReading,
   upgrades,
+  waitsFor,
 } from './acts.js'
 import { OPCODE, ping, pong, text } from './frames.js'
 import { type Act, type HostileServer, hostileServer } from './hostile-server.js'
@@ -312,13 +314,73 @@ scene({
   acts: [...behaves, repeats(ping('it is me'), 5)],
   play: async ({ t, client, server }) => {
     await client.connect()
-    const answers = (): string[] =>
-      server.peers[0]?.frames.flatMap(({ opcode, payload }) =>
-        opcode === OPCODE.pong ? [String(payload)] : [],
-      ) ?? []
-    await eventually(answers, ({ length }) => length >= 20, { what: '20 pongs' })
-    t.ok(answers().every((payload) => payload === 'it is me'))
+    await eventually(
+      () => pongsOf(server).length,
+      (count) => count >= 20,
+      { what: '20 pongs' },
+    )
+    t.ok(pongsOf(server).every((payload) => payload === 'it is me'))
     t.match(await client.send('a'), { level: 'received', epoch: 1 })
+  },
+})
+
+/** The payloads of a connection's pongs. */
+const pongsOf = (server: HostileServer): string[] =>
+  server.peers[0]?.frames.flatMap(({ opcode, payload }) =>
+    opcode === OPCODE.pong ? [String(payload)] : [],
+  ) ?? []
+
+/** Many at once, and the last of them another. */
+const FLOOD = Buffer.concat([...Array.from({ length: 10_000 }, () => ping('again')), ping('last')])
+
+scene({
+  peer: 'floods with pings: the latest is answered, and the connection stays',
+  acts: [...behaves, sends(FLOOD)],
+  play: async ({ t, client, server }) => {
+    t.match(await client.send('a'), { level: 'received', epoch: 1 })
+    await eventually(
+      () => pongsOf(server),
+      (pongs) => pongs.includes('last'),
+      { what: 'the latest ping to be answered' },
+    )
+    t.ok(pongsOf(server).length < 10_000)
+    t.equal(client.state, 'open')
+  },
+})
+
+scene({
+  peer: 'floods with pings and reads nothing: what is owed to it is bounded',
+  acts: [upgrades(), stopsReading, repeats(FLOOD, 10)],
+  warnings: [DEGRADED],
+  play: async ({ t, client }) => {
+    t.match(await client.send('a'), { level: 'written', epoch: 1 })
+    t.equal(client.state, 'open')
+  },
+})
+
+scene({
+  peer: 'pings while our consumer does not read: it is answered when the consumer reads on',
+  acts: [
+    ...behaves,
+    sends(...Array.from({ length: 200 }, () => text('news'))),
+    waitsFor(OPCODE.pong),
+    sends(...Array.from({ length: 200 }, (_, nth) => ping(String(nth)))),
+  ],
+  play: async ({ t, client, server }) => {
+    const news = client.messages()
+    // A pong that nobody asked for: we do not read.
+    await eventually(
+      () => pongsOf(server),
+      (pongs) => pongs.includes(''),
+      { what: 'the socket to be paused' },
+    )
+    for (let n = 0; n < 200; n++) await news.next()
+    await eventually(
+      () => pongsOf(server),
+      (pongs) => pongs.includes('199'),
+      { what: 'the latest ping to be answered' },
+    )
+    t.match(client.stats(), { reconnects: 0, epoch: 1 })
   },
 })
 
