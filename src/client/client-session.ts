@@ -56,6 +56,8 @@ export class ClientSession<Cargo> {
   #goneBy = Number.POSITIVE_INFINITY
   /** Suspended, and the socket still waits for proof of what was written. */
   #isClosePending = false
+  /** Whether what was suspended was open: then it comes back, whoever does not wait for it any more. */
+  #hadOpened = false
 
   constructor(options: SessionOptions, chance: SessionChance) {
     this.#options = options
@@ -106,7 +108,8 @@ export class ClientSession<Cargo> {
 
   /** Whether something has to come in that we wait for: then we read, however slow our consumer is. */
   get isReadingOwed(): boolean {
-    return this.delivery.isProofAwaited || this.#state === 'closing' || this.#state === 'draining'
+    // A Close frame is waited for in every other state in which there is a connection.
+    return this.delivery.isProofAwaited || this.#state !== 'open'
   }
 
   /** Decides. The effects are to be carried out in their order. */
@@ -192,7 +195,9 @@ export class ClientSession<Cargo> {
   }
 
   #unwant(): void {
-    if (this.outbox.pending > 0 || (this.#state !== 'connecting' && this.#state !== 'waiting')) return
+    if (this.outbox.pending > 0) return
+    if (this.#state === 'suspended') this.#isWanted &&= this.#hadOpened
+    if (this.#state !== 'connecting' && this.#state !== 'waiting') return
     this.#isWanted = false
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('idle', 'nobody waits for it any more')
@@ -284,6 +289,7 @@ export class ClientSession<Cargo> {
   #suspend(timeout: number): void {
     if (this.#live !== null) this.#endWithin(timeout)
     if (!this.isTaking || this.#state === 'suspended') return
+    this.#hadOpened = this.#state === 'open'
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('suspended', 'a fork window is open')
     if (this.#live === null) return

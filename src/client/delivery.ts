@@ -48,8 +48,9 @@ export class Delivery<Cargo> {
   /** Whether this connection has not been pinged yet. */
   #isProbeDue = false
   #isTurnAwaited = false
-  /** When the watch rings. */
+  /** What the watch is set for; and when it rings, which is later where that had fallen due before it was set. */
   #watchedUntil = Number.POSITIVE_INFINITY
+  #ringsAt = 0
   /** Batches that the kernel has not taken whole: the last message of each, and their bytes. */
   #unflushed: { sequence: number; bytes: number }[] = []
   /** Number of the last message that the kernel of this connection has taken. */
@@ -73,6 +74,11 @@ export class Delivery<Cargo> {
   get bestReceipt(): 'written' | 'received' | null {
     if (this.#options.receipts === 'off' || this.#pings === 'missing') return 'written'
     return this.#pings === 'proved' ? 'received' : null
+  }
+
+  /** Whether there is a connection that can be used. */
+  get isConnected(): boolean {
+    return this.#epoch !== null
   }
 
   get isProofAwaited(): boolean {
@@ -272,7 +278,9 @@ export class Delivery<Cargo> {
     const due = Math.min(this.#liveness.dueAt(), this.#acknowledgementDueAt)
     if (due >= this.#watchedUntil) return
     this.#watchedUntil = due
-    const ms = Math.max(1, Math.ceil(due - this.#chance.now()))
+    const now = this.#chance.now()
+    const ms = Math.max(1, Math.ceil(due - now))
+    this.#ringsAt = now + ms
     this.#duties.emit({ type: 'setTimer', name: 'watch', ms })
   }
 
@@ -285,7 +293,7 @@ export class Delivery<Cargo> {
     this.#watchedUntil = Number.POSITIVE_INFINITY
     if (this.#epoch === null) return
     const now = this.#chance.now()
-    if (this.#liveness.isLate(now)) this.#liveness.forgive(now)
+    if (this.#liveness.isLate(this.#ringsAt, now)) this.#liveness.forgive(now)
     this.#rejectUnacknowledged(now)
     const verdict = this.#liveness.judge(now)
     if (verdict === 'quiet') this.#ping()
@@ -359,7 +367,9 @@ export class Delivery<Cargo> {
       .filter(({ level, writtenAt }) => level !== 'written' && writtenAt !== null && writtenAt <= before)
     const why = `its receipt was not read within ${this.#options.receiptTimeout} ms, because incoming messages were not taken`
     this.reject(unproved, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
-    this.#pingIfUnproved()
+    // Where nothing may be written before the peer has answered, that answer is what everything waits for.
+    if (this.#options.receipts === 'require' && this.#pings === 'unknown') this.#ping()
+    else this.#pingIfUnproved()
   }
 
   #rejectUnacknowledged(now: number): void {

@@ -116,7 +116,8 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     this.#assertTaking('connect()')
     if (signal?.aborted) throw this.#aborted(signal)
     const isOpen = this.#connects.wait(signal, () => {
-      if (this.#connects.size === 0) this.#runner.handle({ type: 'unwant' })
+      // Who iterates over messages() waits for it as well.
+      if (this.#connects.size === 0 && this.#runner.streams.isEmpty) this.#runner.handle({ type: 'unwant' })
       return this.#aborted(signal)
     })
     this.#runner.handle({ type: 'want', isExplicit: true })

@@ -105,16 +105,19 @@ export class Liveness {
   forgive(now: number): void {
     const shift = now + ASLEEP - this.dueAt()
     if (shift <= 0) return
-    this.#heardAt += shift
-    this.#askedAt += shift
-    this.#progressAt += shift
-    if (this.#unansweredSince !== null) this.#unansweredSince += shift
-    if (this.#unflushedSince !== null) this.#unflushedSince += shift
-    if (this.#pausedSince !== null) this.#pausedSince += shift
+    // Never into the future: who stumbles again and again would forgive for ever.
+    const shifted = (at: number): number => Math.min(at + shift, Math.max(at, now))
+    this.#heardAt = shifted(this.#heardAt)
+    this.#askedAt = shifted(this.#askedAt)
+    this.#progressAt = shifted(this.#progressAt)
+    if (this.#unansweredSince !== null) this.#unansweredSince = shifted(this.#unansweredSince)
+    if (this.#unflushedSince !== null) this.#unflushedSince = shifted(this.#unflushedSince)
+    if (this.#pausedSince !== null) this.#pausedSince = shifted(this.#pausedSince)
   }
 
-  isLate(now: number): boolean {
-    return now - this.dueAt() >= ASLEEP
+  /** @param due when the check was to be made. */
+  isLate(due: number, now: number): boolean {
+    return now - due >= ASLEEP
   }
 
   judge(now: number): Verdict {

@@ -31,6 +31,11 @@ export class MessageStreams {
     this.#onChange = onChange
   }
 
+  /** Whether nobody iterates. */
+  get isEmpty(): boolean {
+    return this.#streams.size === 0
+  }
+
   /** Whether the slowest consumer lags behind. */
   get isPressed(): boolean {
     return this.#isPressed

@@ -95,7 +95,7 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
       bytes: read.size('maxPending.bytes', options.maxPending?.bytes, CLIENT_DEFAULTS.maxPendingBytes),
     },
     whenFull: read.choice('whenFull', options.whenFull, ['reject', 'wait']),
-    maxPayload: read.size('maxPayload', options.maxPayload, CLIENT_DEFAULTS.maxPayload),
+    maxPayload: read.size('maxPayload', options.maxPayload, CLIENT_DEFAULTS.maxPayload, LARGEST_PAYLOAD),
     supersededCodes: read.closeCodes('supersededCodes', options.supersededCodes),
     afterConnect: read.hook('afterConnect', options.afterConnect),
     shouldReconnect: read.hook('shouldReconnect', options.shouldReconnect) ?? isWorthAnotherAttempt,
@@ -128,8 +128,11 @@ class OptionReader {
     return translated(() => parseDuration(this.field(option), given, { min: least }))
   }
 
-  size(option: string, given: Size | undefined, fallback: number): number {
-    return given === undefined ? fallback : translated(() => parseSize(this.field(option), given, 1))
+  size(option: string, given: Size | undefined, fallback: number, most = Number.MAX_SAFE_INTEGER): number {
+    if (given === undefined) return fallback
+    const bytes = translated(() => parseSize(this.field(option), given, 1))
+    if (bytes <= most) return bytes
+    throw invalid(this.field(option), given, `is more than ${most} bytes`)
   }
 
   count(option: string, given: number | undefined, fallback: number): number {
@@ -197,6 +200,8 @@ const checkKeys = (name: string, options: GuardedClientOptions): void => {
 }
 
 const FATAL_STATUSES: readonly (number | null)[] = [401, 403]
+/** `ws` keeps it in 32 bits, and takes what does not fit into them for no limit at all. */
+const LARGEST_PAYLOAD = 2 ** 31 - 1
 /** RFC 6455 section 7.4.1: policy violation. */
 const FATAL_CLOSE_CODE = 1008
 

@@ -151,7 +151,7 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
    * before it can be kept: a consumer that waits for a receipt would wait for itself.
    */
   #balance(): void {
-    if (this.session.state !== 'open' && !this.#isPaused) return
+    if (!this.session.delivery.isConnected && !this.#isPaused) return
     const isPaused = this.streams.isPressed && (this.streams.isFull || !this.session.isReadingOwed)
     if (isPaused === this.#isPaused || this.#isCarryingOut) return
     this.#isPaused = isPaused

@@ -1,4 +1,4 @@
-// What a campaign is: seeded rounds, each of which plays something random on real processes and judges it.
+// What a campaign is: seeded rounds, each of which plays something random and judges it, on real processes as a rule.
 // Which campaigns there are is registry.ts; how rounds are run, counted and resumed is run-campaign.ts.
 
 import type { Random } from './random.js'
@@ -10,8 +10,15 @@ export interface Campaign {
   /**
    * Plays one round and judges it. What it finds wrong is in the report; it throws only when the round could not be
    * played at all. Whatever the outcome, no process of it is left.
+   *
+   * @param isTold whether the story is wanted of a good round as well.
    */
-  playRound(random: Random): Promise<RoundReport>
+  playRound(random: Random, isTold?: boolean): Promise<RoundReport>
+  /**
+   * After how many rounds the state is kept and progress told, where a round takes no time. What was played since is
+   * played again after a crash. Default: the state after each.
+   */
+  batch?: number
   /** Ends at once every process of the rounds under way, and removes what they had written: they count as not played. */
   abandon(): void
 }

@@ -67,7 +67,7 @@ const abandon = (campaign: Campaign, signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): v
 
 /** One round again, told in full whatever comes of it. */
 const playOne = async ({ name, seed }: CampaignOptions, round: number): Promise<number> => {
-  const { story, violations, folder } = await playRound(campaignOf(name), seed ?? 0, round)
+  const { story, violations, folder } = await playRound(campaignOf(name), seed ?? 0, round, true)
   for (const line of story) console.log(line)
   if (folder !== null) console.log(`kept: ${folder}`)
   console.log(`${name}: round ${round}, ${violations.length} violations, seed ${seed}`)

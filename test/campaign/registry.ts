@@ -2,6 +2,7 @@
 
 import type { Campaign } from './campaign.js'
 import { clientKills } from './client-kills/round.js'
+import { clientModel } from './client-model.js'
 import { lifecycle } from './lifecycle/round.js'
 
-export const CAMPAIGNS: readonly Campaign[] = [lifecycle, clientKills]
+export const CAMPAIGNS: readonly Campaign[] = [clientKills, clientModel, lifecycle]

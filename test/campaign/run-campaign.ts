@@ -11,7 +11,7 @@ export interface RunOptions {
   /** How many rounds run at once. */
   jobs: number
   say(line: string): void
-  /** Told after each round, so that the state can be kept. */
+  /** Told after each round, or batch of rounds, and after the last, so that the state can be kept. */
   onRoundDone(state: CampaignState): void
   /** No new round is begun once it is aborted. */
   signal?: AbortSignal
@@ -23,6 +23,7 @@ const PROGRESS_EVERY = 20
 /** Plays all rounds of the state that are not done; settles when the last is over. The last line it says is the result. */
 export const runCampaign = async (options: RunOptions): Promise<CampaignState> => {
   const { campaign, state, jobs, say, signal } = options
+  const { batch = 1 } = campaign
   const begun = performance.now()
   let next = 0
   let played = 0
@@ -34,17 +35,23 @@ export const runCampaign = async (options: RunOptions): Promise<CampaignState> =
       if (report.violations.length > 0) sayFinding(say, state, round, report)
       const { violations, folder } = report
       markDone(state, round, violations.length > 0 ? { round, violations, folder } : null)
-      options.onRoundDone(state)
-      if (++played % PROGRESS_EVERY === 0) say(`${campaign.name}: ${progress(state, played, begun)}`)
+      if (++played % batch === 0 || violations.length > 0) options.onRoundDone(state)
+      if (played % Math.max(batch, PROGRESS_EVERY) === 0)
+        say(`${campaign.name}: ${progress(state, played, begun)}`)
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
+  if (played % batch !== 0) options.onRoundDone(state)
   say(summarize(state))
   return state
 }
 
-export const playRound = (campaign: Campaign, seed: number, round: number): Promise<RoundReport> =>
-  campaign.playRound(new Random(seedOfRound(seed, round)))
+export const playRound = (
+  campaign: Campaign,
+  seed: number,
+  round: number,
+  isTold = false,
+): Promise<RoundReport> => campaign.playRound(new Random(seedOfRound(seed, round)), isTold)
 
 const violationCount = ({ findings }: CampaignState): number =>
   findings.reduce((sum, { violations }) => sum + violations.length, 0)
@@ -53,8 +60,9 @@ const summarize = (state: CampaignState): string =>
   `${state.campaign}: ${doneCount(state)} rounds, ${violationCount(state)} violations, seed ${state.seed}`
 
 const progress = (state: CampaignState, played: number, begun: number): string => {
-  const seconds = (performance.now() - begun) / 1_000 / played
-  return `${doneCount(state)} of ${state.rounds} rounds, ${violationCount(state)} violations, ${seconds.toFixed(1)} s a round`
+  const ms = (performance.now() - begun) / played
+  const pace = ms < 100 ? `${ms.toFixed(2)} ms` : `${(ms / 1_000).toFixed(1)} s`
+  return `${doneCount(state)} of ${state.rounds} rounds, ${violationCount(state)} violations, ${pace} a round`
 }
 
 const sayFinding = (
@@ -65,6 +73,6 @@ const sayFinding = (
 ): void => {
   for (const violation of report.violations) say(`round ${round}: VIOLATION ${violation}`)
   for (const line of report.story) say(`  ${line}`)
-  say(`  kept: ${report.folder}`)
+  if (report.folder !== null) say(`  kept: ${report.folder}`)
   say(`  again: npm run campaign -- ${state.campaign} --seed ${state.seed} --round ${round}`)
 }

@@ -55,6 +55,8 @@ export class FakeLink implements Connection, Readable {
   end: ConnectionEnd | null = null
   closedAt: number | null = null
   isTerminated = false
+  /** Whether the client destroyed it. */
+  isToldToGo = false
   /** Whether the client destroyed it, or closed it, without a fault to blame. */
   isCancelled = false
   isPaused = false
@@ -182,6 +184,7 @@ export class FakeLink implements Connection, Readable {
     if (this.isGone) return
     if (why !== null) this.#failure ??= failed(why)
     else this.isCancelled = true
+    this.isToldToGo = true
     if (!this.isTerminated) this.#observer.terminated(this, why)
     this.#destroy()
   }

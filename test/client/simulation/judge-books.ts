@@ -50,7 +50,7 @@ export class BooksJudge {
     this.#records.isDegraded = true
   }
 
-  turnIsOver(stats: ClientStats, state: string): void {
+  turnIsOver(stats: ClientStats, state: string, timersLeft: number): void {
     const { accepted, confirmed, rejected, pending, pendingBytes, waitingForRoom } = stats
     const records = this.#records
     const { maxPending } = this.#options
@@ -70,6 +70,8 @@ export class BooksJudge {
       if (bytes !== pendingBytes)
         this.#verdicts.violation('the outbox keeps to its bounds', `${counted()} of ${bytes} bytes`)
     }
+    if (records.isClosed && timersLeft > 0)
+      this.#verdicts.violation('no timer is left', `${timersLeft} when it is closed`)
     if (state !== this.#state)
       this.#verdicts.violation('states follow one another', `it is ${state}, and nobody was told`)
   }
@@ -93,14 +95,13 @@ export class BooksJudge {
   }
 
   /** It was closed, and time has gone by. */
-  isOver(timersLeft: number): void {
+  isOver(): void {
     const { openCalls, unsettled, consumers, link } = this.#records
     for (const { what } of openCalls) this.#late(what)
     for (const { number } of unsettled) this.#late(`send() of m${number}`)
     for (const { isWaiting } of consumers) if (isWaiting) this.#late('messages()')
     if (link !== undefined)
       this.#verdicts.violation('nothing happens after closed', `socket ${link.epoch} is there`)
-    if (timersLeft > 0) this.#verdicts.violation('no timer is left', `${timersLeft}`)
   }
 
   #late(what: string): void {

@@ -48,7 +48,7 @@ export class MessageJudge {
     if (message === undefined)
       return this.#verdicts.violation('nothing is sent twice', 'sent what nobody gave it')
     const name = `m${message.number}`
-    const isOpen = link.openedAt !== null && !link.isTerminated && !link.isGone
+    const isOpen = link.openedAt !== null && !link.isToldToGo && !link.isGone
     this.#expect('no message on a socket that is not open', isOpen, () => `${name} on ${link.epoch}`)
     this.#expect('no message after our Close frame', link.closedAt === null, () => `${name} on ${link.epoch}`)
     this.#expect('nothing is sent after it was settled', message.outcome === null, () => name)

@@ -22,6 +22,8 @@ export class ReadingJudge {
   /** Before a link is read. */
   reads(link: FakeLink, state: string): void {
     const isProofAwaited = link.frames.some(({ kind, index }) => kind === 'ping' && index > link.provedUpTo)
+    // Before it is open a hook may wait for what comes in; after its Close frame nothing more does.
+    if (link.openedAt === null || link.isClosedByPeer) return
     for (const consumer of this.#records.consumers) {
       if (consumer.hasLeft || consumer.isDone) continue
       const waiting = this.#records.incoming.slice(consumer.from + consumer.taken)
@@ -33,7 +35,7 @@ export class ReadingJudge {
           `${load} in state ${state}, and more is read`,
         )
       const isPressed = waiting.length >= PRESSED.count || bytes >= PRESSED.bytes
-      if (isPressed && state === 'open' && link.openedAt !== null && !isProofAwaited)
+      if (isPressed && state === 'open' && !isProofAwaited)
         this.#verdicts.violation('a slow consumer holds the upstream back', `${load}, and more is read`)
     }
   }

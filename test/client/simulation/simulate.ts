@@ -5,30 +5,45 @@ import { drawPlan, type Plan } from './plan.js'
 import { type ClientClass, type Played, playSchedule } from './play-schedule.js'
 import type { Rule, Violation } from './verdicts.js'
 
-export interface Finding {
+export interface Broken {
   /** Which schedule of the seed. */
   round: number
+  plan: Plan
   violations: Violation[]
+}
+
+export interface Finding extends Broken {
   /** Of the shortest schedule that was found to break the same promise. */
   story: string[]
 }
 
-/** @returns the first finding, or null. */
-export const simulate = async (
-  Client: ClientClass,
-  { seed, rounds }: { seed: number; rounds: number },
-): Promise<Finding | null> => {
+export interface Rounds {
+  seed: number
+  rounds: number
+}
+
+/** @returns the first finding with its story, or null. */
+export const simulate = async (Client: ClientClass, rounds: Rounds): Promise<Finding | null> => {
   const restore = keepWarningsQuiet()
   try {
-    for (let round = 0; round < rounds; round++) {
-      const plan = drawPlan(seedOfRound(seed, round))
-      const { violations } = await playSchedule(Client, plan)
-      if (violations.length > 0) return { round, violations, story: await storyOf(Client, plan, violations) }
-    }
-    return null
+    const broken = await findViolation(Client, rounds)
+    return broken && { ...broken, story: await storyOf(Client, broken.plan, broken.violations) }
   } finally {
     restore()
   }
+}
+
+/** @returns the first schedule that breaks a promise, or null. */
+export const findViolation = async (
+  Client: ClientClass,
+  { seed, rounds }: Rounds,
+): Promise<Broken | null> => {
+  for (let round = 0; round < rounds; round++) {
+    const plan = drawPlan(seedOfRound(seed, round))
+    const { violations } = await playSchedule(Client, plan)
+    if (violations.length > 0) return { round, plan, violations }
+  }
+  return null
 }
 
 /** The story of a schedule that breaks the first of these promises, without what it does not need. */

@@ -2,7 +2,7 @@
 // takes down what it is told.
 
 import type { GuardedClient } from '../../../src/client/guarded-client.js'
-import type { SendOptions } from '../../../src/client/sending.js'
+import type { SendOptions } from '../../../src/client/send-options.js'
 import type { Resource } from '../../../src/shared/resources.js'
 import { BIG_TEXT } from './fake-peer.js'
 import type { PlanOptions, SendStep, UserStep } from './plan.js'
@@ -104,7 +104,9 @@ export class User {
       this.#verdicts.tell(() => `m${message.number}: ${outcome.code ?? JSON.stringify(outcome.receipt)}`)
       this.#observer.messageSettled(message)
     }
-    if (!this.#records.isRefused && !this.#records.isClosing) this.#records.isWanted = true
+    const isHopeless = asked.level === 'received' && this.#options.receipts === 'off'
+    if (!message.wasRefused && !this.#records.isClosing && message.hadRoom && !isHopeless)
+      this.#records.isWanted = true
     this.#client.send(message.data, this.#optionsOf(asked, message, controller)).then(
       (receipt) => settle({ receipt, code: null }),
       (error: unknown) => settle({ receipt: null, code: codeOf(error) }),
