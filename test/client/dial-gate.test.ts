@@ -39,11 +39,17 @@ const gate = (t: Test) => {
 }
 
 t.test('without a gate there is nothing to wait for', async (t) => {
-  t.equal(passDialGate('ws://a', () => AbortSignal.abort()), null)
+  t.equal(
+    passDialGate('ws://a', () => AbortSignal.abort()),
+    null,
+  )
   const undo = setDialGate(async () => {})
   t.ok(passDialGate('ws://a', () => AbortSignal.abort()) instanceof Promise)
   undo()
-  t.equal(passDialGate('ws://a', () => AbortSignal.abort()), null)
+  t.equal(
+    passDialGate('ws://a', () => AbortSignal.abort()),
+    null,
+  )
 })
 
 t.test('the gate is asked after url, with its origin, and before headers and the first packet', async (t) => {

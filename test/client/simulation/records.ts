@@ -69,6 +69,8 @@ export class Records {
   closedBy = Number.POSITIVE_INFINITY
   isClosed = false
   isSuspended = false
+  /** Whether what was suspended was open: it comes back, whoever does not wait for it any more. */
+  wasOpen = false
   /** Links that were there when the client was suspended: they end by that, and when at the latest. */
   readonly suspendedLinks = new Map<FakeLink, number>()
   /** Whether the upstream wants no connection, and nobody has asked for one since. */

@@ -190,7 +190,8 @@ export class User {
         const isNeeded = records.unsettled.size > 0 || records.consumers.some((one) => !one.hasLeft)
         // If the attempt has failed in this very turn, the call is answered already.
         const isAnswered = records.links.at(-1)?.goneAt === this.#loop.now
-        if (isLast && !isNeeded && !isAnswered && this.#client.state !== 'open') records.isWanted = false
+        const isKept = this.#client.state === 'open' || (records.isSuspended && records.wasOpen)
+        if (isLast && !isNeeded && !isAnswered && !isKept) records.isWanted = false
         controller.abort()
       },
     })
@@ -199,7 +200,10 @@ export class User {
   #suspend(timeout: number): void {
     const records = this.#records
     const { link } = records
-    if (!records.isClosing) records.isSuspended = true
+    if (!records.isClosing && !records.isSuspended) {
+      records.isSuspended = true
+      records.wasOpen = this.#client.state === 'open'
+    }
     if (link !== undefined) {
       const before = records.suspendedLinks.get(link) ?? Number.POSITIVE_INFINITY
       records.suspendedLinks.set(link, Math.min(before, this.#loop.now + timeout))
