@@ -79,6 +79,8 @@ export class Records {
   isDegraded = false
   /** Whether somebody waits for a connection, or has had one and not given it back. */
   isWanted = false
+  /** Whether a connect() was aborted last, so that it may have been given back. */
+  isPerhapsGivenBack = false
   aborts = 0
 
   /** The socket that is not gone. */
@@ -90,6 +92,11 @@ export class Records {
   /** Whether the peer has ever answered a ping, not too late, as far as our process has read. */
   get isProved(): boolean {
     return this.links.some(({ isKnownToAnswer }) => isKnownToAnswer)
+  }
+
+  want(): void {
+    this.isWanted = true
+    this.isPerhapsGivenBack = false
   }
 
   get isClosing(): boolean {

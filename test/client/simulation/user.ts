@@ -106,7 +106,7 @@ export class User {
     }
     const isHopeless = asked.level === 'received' && this.#options.receipts === 'off'
     if (!message.wasRefused && !this.#records.isClosing && message.hadRoom && !isHopeless)
-      this.#records.isWanted = true
+      this.#records.want()
     this.#client.send(message.data, this.#optionsOf(asked, message, controller)).then(
       (receipt) => settle({ receipt, code: null }),
       (error: unknown) => settle({ receipt: null, code: codeOf(error) }),
@@ -165,7 +165,7 @@ export class User {
     const records = this.#records
     const controller = isAbortable ? new AbortController() : null
     if (!records.isClosing) {
-      records.isWanted = true
+      records.want()
       records.isRefused = false
     }
     const call: OpenConnect = { what: 'connect()', dueAt: null, controller }
@@ -186,6 +186,7 @@ export class User {
       abort: () => {
         records.aborts++
         records.openConnects.delete(call)
+        records.isPerhapsGivenBack = true
         const isLast = records.openCalls.has(call) && records.openConnects.size === 0
         const isNeeded = records.unsettled.size > 0 || records.consumers.some((one) => !one.hasLeft)
         // If the attempt has failed in this very turn, the call is answered already.
@@ -253,7 +254,7 @@ export class User {
       isWaiting: false,
       isDone: false,
     }
-    records.isWanted = true
+    records.want()
     records.isRefused = false
     const stream = this.#client.messages()
     records.consumers.push(consumer)
