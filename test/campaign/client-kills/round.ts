@@ -6,6 +6,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { withDeadline } from '../../support/deadline.js'
 import { judgeDelivery } from '../../support/judge-delivery.js'
 import { ArrivalLog, RecordingServer } from '../../support/recording-server.js'
 import type { Campaign, RoundReport } from '../campaign.js'
@@ -16,6 +17,8 @@ import { Relay } from './relay.js'
 import { Sender } from './sender.js'
 
 const SERVER = fileURLToPath(new URL('../../client/stacks/fixtures/ws-server.js', import.meta.url))
+/** Processes start slowly on a busy machine (ms). */
+const BEGIN_BOUND = 30_000
 /** In the calm everything has time to be proved; in the storm senders close at once (ms). */
 const DRAIN = { calm: 20_000, storm: 0 }
 
@@ -70,7 +73,11 @@ class Round {
 
   async play(): Promise<void> {
     await this.#startServer()
-    await this.#log.until(() => this.#log.arrivals.length > 0, 'the first message')
+    await withDeadline(Promise.all(this.#senders.map(({ proved }) => proved)), {
+      what: 'the first receipt of each sender',
+      timeout: BEGIN_BOUND,
+    })
+    this.#tell('the faults begin')
     const faults = Promise.all(
       this.#plan.steps.map(async ({ at, fault }) => {
         await sleep(at)

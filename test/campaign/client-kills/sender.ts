@@ -35,13 +35,18 @@ export class Sender {
   readonly #first: number
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #over: Promise<unknown>
+  #tellProved: () => void = () => {}
+  /** Its client knows that the peer answers pings: one that never has may be taken for one that does not. */
+  readonly proved = new Promise<void>((resolve) => {
+    this.#tellProved = resolve
+  })
 
   /** @param drainFor ms for what is pending when it is told to finish; then it closes. */
   constructor(index: number, plan: SenderPlan, { url, drainFor }: { url: string; drainFor: number }) {
     this.plan = plan
     this.#first = index * NUMBERS_EACH
     const { onUnconfirmed, isBounded, whenFull, seed, isBoasting = false } = plan
-    const maxPending = { count: isBounded ? 100 : 100_000 }
+    const maxPending = isBounded ? { count: 100 } : { count: 100_000, bytes: '1G' }
     const options = { ...SHORT, onUnconfirmed, whenFull, maxPending, drainTimeout: 300 }
     const task = { url, options, first: this.#first, seed, drainFor, isBounded, isBoasting }
     this.#child = spawn(process.execPath, [PROGRAM, JSON.stringify(task)], {
@@ -79,6 +84,7 @@ export class Sender {
     else if (word === 'said' && message !== undefined) {
       if (message.outcome !== null) this.complaints.push(`message ${number} was settled twice`)
       message.outcome = /^[a-z]/.test(what) ? { level: what } : { code: what }
+      if (what === 'received') this.#tellProved()
     } else if (word === 'end') this.end = line.slice('end '.length)
     else this.complaints.push(line)
   }

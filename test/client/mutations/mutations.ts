@@ -10,6 +10,8 @@ export interface Mutation {
   find: string
   replace: string
   breaks: Rule
+  /** Where few schedules show it: one that does. */
+  shownBy?: number
 }
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -273,5 +275,58 @@ export const MUTATIONS: readonly Mutation[] = [
     replace:
       'message: (data, isBinary) => { this.#listener.message({ data, isBinary, epoch }); this.#listener.message({ data, isBinary, epoch }) },',
     breaks: 'every incoming message is told, once and in order',
+  },
+  {
+    title: 'a client that is closed reads on without a bound',
+    file: 'session-runner.js',
+    find: 'if (!this.session.delivery.isConnected && !this.#isPaused)',
+    replace: "if (this.session.state !== 'open' && !this.#isPaused)",
+    breaks: 'what waits for a consumer is bounded',
+  },
+  {
+    title: 'nothing is asked while an answer that nobody waits for is outstanding',
+    file: 'delivery.js',
+    find: 'if (this.#barrier.isOutstanding && isAwaited)',
+    replace: 'if (this.#barrier.isOutstanding)',
+    breaks: 'every promise settles in time',
+  },
+  {
+    title: 'what was written just now is given up with what was written long ago',
+    file: 'delivery.js',
+    find: 'writtenAt !== null && writtenAt <= before',
+    replace: 'writtenAt !== null',
+    breaks: 'a rejection has its reason',
+  },
+  {
+    title: 'an abort is not heard while it is suspended',
+    file: 'client-session.js',
+    find: 'this.#isWanted &&= this.#hadOpened;',
+    replace: 'return;',
+    shownBy: 4_262_165_506,
+    breaks: 'a cancelled attempt never opens',
+  },
+  {
+    title: 'a later close puts off the end of a suspension',
+    file: 'client-session.js',
+    find: 'this.#goneBy = Math.min(this.#goneBy, now + ms);',
+    replace: 'this.#goneBy = now + ms;',
+    shownBy: 3_749_856_342,
+    breaks: 'every promise settles in time',
+  },
+  {
+    title: 'who stumbles again and again forgives for ever',
+    file: 'liveness.js',
+    find: 'Math.min(at + shift, Math.max(at, now))',
+    replace: 'at + shift',
+    shownBy: 4_166_406_693,
+    breaks: 'a dead connection is found',
+  },
+  {
+    title: 'an overdue heartbeat passes for a sleep',
+    file: 'delivery.js',
+    find: 'this.#liveness.isLate(this.#ringsAt, now)',
+    replace: 'this.#liveness.isLate(this.#liveness.dueAt(), now)',
+    shownBy: 3_957_185_378,
+    breaks: 'every promise settles in time',
   },
 ]

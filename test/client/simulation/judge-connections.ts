@@ -126,6 +126,7 @@ export class ConnectionJudge {
     if (isClosing || suspendedLinks.has(link) || link.isCancelled) return
     const asked = Math.min(end.retryAfter ?? 0, backoff.max)
     this.#notBefore = Math.max(this.#notBefore, this.#loop.now + Math.max(backoff.min, asked))
+    if (link.isToldToGo) return
     if (end.isFatal || supersededCodes.includes(end.code)) this.refused()
   }
 
@@ -146,7 +147,7 @@ export class ConnectionJudge {
         'a cancelled attempt never opens',
         `${link.epoch} goes on, and nobody waits for it`,
       )
-    const { heartbeatInterval, heartbeatTimeout } = this.#options
+    const { heartbeatInterval, heartbeatTimeout, receiptTimeout } = this.#options
     if (
       state !== 'open' ||
       link.openedAt === null ||
@@ -158,9 +159,11 @@ export class ConnectionJudge {
       return
     const sign = Math.max(link.readAt, link.flushedAt, link.resumedAt, this.#loop.wokenAt + AFTER_SLEEP)
     const silence = this.#loop.now - sign
+    // An answer that our own consumer kept us from reading is waited for before silence counts.
+    const bound = heartbeatInterval + heartbeatTimeout + (link.resumedAt > 0 ? receiptTimeout : 0)
     this.#expect(
       'a dead connection is found',
-      silence <= heartbeatInterval + heartbeatTimeout + SLACK || link.hasUnread || link.isTerminated,
+      silence <= bound + SLACK || link.hasUnread || link.isTerminated,
       () => `${link.epoch} is silent for ${silence} ms`,
     )
   }

@@ -158,14 +158,14 @@ class Schedule implements Played {
 
   /** With a good peer, and time, nothing is left to wait for. */
   #allIsWell(): void {
-    const { unsettled, isWanted, isRefused, isClosing, isSuspended, link } = this.#records
+    const { unsettled, isWanted, isRefused, isClosing, isSuspended, isPerhapsGivenBack, link } = this.#records
     const { state } = this.#client
     // A consumer that never reads keeps us from reading answers: each message has its bound, and the next waits for it.
     if (isClosing || isSuspended || link?.isPaused) return
     if (link === undefined || link.temperament === HEALTHY)
       for (const { number } of unsettled)
         this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
-    if (isWanted && !isRefused && state !== 'open')
+    if (isWanted && !isPerhapsGivenBack && !isRefused && state !== 'open')
       this.#verdicts.violation(
         'every promise settles in time',
         `it is ${state}, though wanted, with a good peer`,

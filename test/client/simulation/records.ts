@@ -69,6 +69,8 @@ export class Records {
   closedBy = Number.POSITIVE_INFINITY
   isClosed = false
   isSuspended = false
+  /** Whether what was suspended was open: it comes back, whoever does not wait for it any more. */
+  wasOpen = false
   /** Links that were there when the client was suspended: they end by that, and when at the latest. */
   readonly suspendedLinks = new Map<FakeLink, number>()
   /** Whether the upstream wants no connection, and nobody has asked for one since. */
@@ -77,6 +79,8 @@ export class Records {
   isDegraded = false
   /** Whether somebody waits for a connection, or has had one and not given it back. */
   isWanted = false
+  /** Whether a connect() was aborted last, so that it may have been given back. */
+  isPerhapsGivenBack = false
   aborts = 0
 
   /** The socket that is not gone. */
@@ -88,6 +92,11 @@ export class Records {
   /** Whether the peer has ever answered a ping, not too late, as far as our process has read. */
   get isProved(): boolean {
     return this.links.some(({ isKnownToAnswer }) => isKnownToAnswer)
+  }
+
+  want(): void {
+    this.isWanted = true
+    this.isPerhapsGivenBack = false
   }
 
   get isClosing(): boolean {

@@ -106,7 +106,7 @@ export class User {
     }
     const isHopeless = asked.level === 'received' && this.#options.receipts === 'off'
     if (!message.wasRefused && !this.#records.isClosing && message.hadRoom && !isHopeless)
-      this.#records.isWanted = true
+      this.#records.want()
     this.#client.send(message.data, this.#optionsOf(asked, message, controller)).then(
       (receipt) => settle({ receipt, code: null }),
       (error: unknown) => settle({ receipt: null, code: codeOf(error) }),
@@ -165,7 +165,7 @@ export class User {
     const records = this.#records
     const controller = isAbortable ? new AbortController() : null
     if (!records.isClosing) {
-      records.isWanted = true
+      records.want()
       records.isRefused = false
     }
     const call: OpenConnect = { what: 'connect()', dueAt: null, controller }
@@ -186,11 +186,13 @@ export class User {
       abort: () => {
         records.aborts++
         records.openConnects.delete(call)
+        records.isPerhapsGivenBack = true
         const isLast = records.openCalls.has(call) && records.openConnects.size === 0
         const isNeeded = records.unsettled.size > 0 || records.consumers.some((one) => !one.hasLeft)
         // If the attempt has failed in this very turn, the call is answered already.
         const isAnswered = records.links.at(-1)?.goneAt === this.#loop.now
-        if (isLast && !isNeeded && !isAnswered && this.#client.state !== 'open') records.isWanted = false
+        const isKept = this.#client.state === 'open' || (records.isSuspended && records.wasOpen)
+        if (isLast && !isNeeded && !isAnswered && !isKept) records.isWanted = false
         controller.abort()
       },
     })
@@ -199,7 +201,10 @@ export class User {
   #suspend(timeout: number): void {
     const records = this.#records
     const { link } = records
-    if (!records.isClosing) records.isSuspended = true
+    if (!records.isClosing && !records.isSuspended) {
+      records.isSuspended = true
+      records.wasOpen = this.#client.state === 'open'
+    }
     if (link !== undefined) {
       const before = records.suspendedLinks.get(link) ?? Number.POSITIVE_INFINITY
       records.suspendedLinks.set(link, Math.min(before, this.#loop.now + timeout))
@@ -249,7 +254,7 @@ export class User {
       isWaiting: false,
       isDone: false,
     }
-    records.isWanted = true
+    records.want()
     records.isRefused = false
     const stream = this.#client.messages()
     records.consumers.push(consumer)
