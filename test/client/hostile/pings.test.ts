@@ -1,98 +1,15 @@
 // Peers that do with pings what they like: receipts and the detection of dead connections rest on their answers.
 
-import { once } from 'node:events'
-import t, { type Test } from 'tap'
-import type { GuardedClient, GuardedClientOptions } from '../../../src/client/index.js'
-import { eventually, withDeadline } from '../../support/deadline.js'
-import {
-  answersClose,
-  answersPings,
-  answersPingsAfter,
-  behaves,
-  ends,
-  repeats,
-  sends,
-  stopsReading,
-  upgrades,
-  waitsFor,
-} from './acts.js'
-import { OPCODE, ping, pong, text } from './frames.js'
-import { type Act, type HostileServer, hostileServer } from './hostile-server.js'
-import { hastyClient, LENIENCE, leavingNothing, logOf } from './outcomes.js'
-
-const DEGRADED = 'FORKSAFE_WARN_RECEIPTS_DEGRADED'
-const FATE_UNKNOWN = { code: 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN' }
-const QUICK = {
-  heartbeatInterval: 60,
-  heartbeatTimeout: 150,
-  receiptTimeout: 400,
-  backoff: { min: 5, max: 20 },
-}
-/** One connection is looked at: no other one follows. */
-const ONCE = { backoff: { min: 60_000, max: 60_000 } }
-
-interface Stage {
-  t: Test
-  client: GuardedClient
-  server: HostileServer
-  log: ReturnType<typeof logOf>
-}
-
-interface Scene {
-  /** Completes "a peer that …". */
-  peer: string
-  acts: readonly Act[]
-  options?: Partial<GuardedClientOptions>
-  warnings?: readonly string[]
-  play: (stage: Stage) => Promise<unknown>
-}
-
-const scene = ({ peer, acts, options, warnings, play }: Scene): unknown =>
-  t.test(`a peer that ${peer}`, (t) =>
-    leavingNothing(
-      t,
-      async () => {
-        const server = await hostileServer(acts)
-        const client = hastyClient(server.url, { ...QUICK, ...options })
-        const log = logOf(client)
-        try {
-          const playing = Promise.resolve(play({ t, client, server, log }))
-          await withDeadline(playing, {
-            what: 'the scene to end',
-            timeout: 1_000 + LENIENCE,
-            last: () => `${client.state} after ${log.events.join(', ')}`,
-          })
-          await withDeadline(client.close(), { what: 'close() to settle', timeout: 1_000 + LENIENCE })
-          const { accepted, confirmed, rejected, pending } = client.stats()
-          t.same([accepted, pending], [confirmed + rejected, 0], 'every message is settled')
-          const waits = log.events.filter((event) => event === 'waiting').length
-          t.ok(server.accepts.length <= waits + 1, 'no attempt that was not announced')
-        } finally {
-          await client.terminate()
-          await server.stop()
-        }
-      },
-      warnings,
-    ),
-  )
-
-const event = (client: GuardedClient, name: 'lost' | 'opened' | 'receiptsRestored' | 'refused') =>
-  once(client, name)
-
-const pingsOf = (server: HostileServer, nth = 0): number =>
-  server.peers[nth]?.frames.filter(({ opcode }) => opcode === OPCODE.ping).length ?? 0
-
-/** The text messages of each connection. */
-const textsOf = (server: HostileServer): string[][] =>
-  server.peers.map(({ frames }) =>
-    frames.filter(({ opcode }) => opcode === OPCODE.text).map(({ payload }) => String(payload)),
-  )
-
-const talks = repeats(text('news'), 10)
+import t from 'tap'
+import { eventually } from '../../support/deadline.js'
+import { answersClose, answersPings, answersPingsAfter, behaves, repeats, upgrades } from './acts.js'
+import { OPCODE, ping, pong } from './frames.js'
+import type { Act } from './hostile-server.js'
+import { DEGRADED, event, FATE_UNKNOWN, ONCE, pingsOf, pongsOf, scene, talks, textsOf } from './scenes.js'
 
 // --- Never ------------------------------------------------------------------------------------------------------
 
-scene({
+scene(t, {
   peer: 'never pongs, but reads and talks: receipts say written, the connection stays',
   acts: [answersClose(), upgrades(), talks],
   warnings: [DEGRADED],
@@ -111,7 +28,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'says nothing after 101: what cannot be proved is said, the connection stays',
   acts: [answersClose(), upgrades()],
   warnings: [DEGRADED],
@@ -122,7 +39,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'says nothing after 101, where receipts are required: refused',
   acts: [answersClose(), upgrades()],
   options: { receipts: 'require' },
@@ -138,7 +55,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'says nothing after 101, and a hook waits for it: the attempt times out',
   acts: [answersClose(), upgrades()],
   options: { ...ONCE, afterConnect: (session) => session.receive() },
@@ -153,7 +70,7 @@ scene({
 const answersFirst = (others: (payload: Buffer) => readonly Buffer[] = () => []): Act =>
   answersPings((payload, nth) => (nth === 1 ? [pong(payload)] : others(payload)))
 
-scene({
+scene(t, {
   peer: 'pongs once and falls silent: found dead, dialled again, and the fate of what was written is unknown',
   acts: [answersFirst(), answersClose(), upgrades()],
   play: async ({ t, client, server }) => {
@@ -166,7 +83,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'pongs once and falls silent: what it did not prove is written again on the next connection',
   acts: [answersFirst(), answersClose(), upgrades()],
   options: { onUnconfirmed: 'resend' },
@@ -177,7 +94,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'pongs once and then only talks: given up when nothing was proved for receiptTimeout',
   acts: [answersFirst(), answersClose(), upgrades(), talks],
   options: ONCE,
@@ -193,7 +110,7 @@ scene({
 
 // --- Wrong answers prove nothing --------------------------------------------------------------------------------
 
-scene({
+scene(t, {
   peer: 'pongs with another payload: that is no receipt',
   acts: [answersPings((payload) => [pong(`${payload}0`)]), answersClose(), upgrades()],
   warnings: [DEGRADED],
@@ -204,7 +121,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'pongs once, and then with another payload: that is no receipt, but no silence either',
   acts: [answersFirst((payload) => [pong(`0${payload}`)]), answersClose(), upgrades(), talks],
   options: ONCE,
@@ -214,7 +131,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'sends pongs that nobody asked for: they prove nothing',
   acts: [answersClose(), upgrades(), repeats(Buffer.concat([pong(), pong('1'), pong('x'.repeat(125))]), 5)],
   warnings: [DEGRADED],
@@ -240,7 +157,7 @@ const replays = (): Act => {
   }
 }
 
-scene({
+scene(t, {
   peer: 'answers with the pong of a connection that is gone: that proves nothing on this one',
   acts: [replays(), answersClose(), upgrades()],
   options: { onUnconfirmed: 'resend' },
@@ -253,7 +170,7 @@ scene({
 
 // --- Odd, and allowed -------------------------------------------------------------------------------------------
 
-scene({
+scene(t, {
   peer: 'pongs twice: one receipt each',
   acts: [answersPings((payload) => [pong(payload), pong(payload)]), answersClose(), upgrades()],
   play: async ({ t, client }) => {
@@ -262,7 +179,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'takes long for its first pong: receipts are worth less, and worth all again when it has come',
   acts: [
     answersPings((payload, nth) => (nth === 1 ? [] : [pong(payload)])),
@@ -283,7 +200,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'takes long for its later pongs, but talks meanwhile: it is waited for',
   acts: [answersPingsAfter((nth) => (nth === 1 ? 0 : 300)), answersClose(), upgrades(), talks],
   options: { receiptTimeout: '1m' },
@@ -293,7 +210,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'answers only the latest of several pings: it proves them all',
   acts: [
     answersPings((payload, nth) => (nth === 1 || nth === 4 ? [pong(payload)] : [])),
@@ -309,7 +226,7 @@ scene({
   },
 })
 
-scene({
+scene(t, {
   peer: 'pings all the time: each is answered with its own payload',
   acts: [...behaves, repeats(ping('it is me'), 5)],
   play: async ({ t, client, server }) => {
@@ -323,97 +240,3 @@ scene({
     t.match(await client.send('a'), { level: 'received', epoch: 1 })
   },
 })
-
-/** The payloads of a connection's pongs. */
-const pongsOf = (server: HostileServer): string[] =>
-  server.peers[0]?.frames.flatMap(({ opcode, payload }) =>
-    opcode === OPCODE.pong ? [String(payload)] : [],
-  ) ?? []
-
-/** Many at once, and the last of them another. */
-const FLOOD = Buffer.concat([...Array.from({ length: 10_000 }, () => ping('again')), ping('last')])
-
-scene({
-  peer: 'floods with pings: the latest is answered, and the connection stays',
-  acts: [...behaves, sends(FLOOD)],
-  play: async ({ t, client, server }) => {
-    t.match(await client.send('a'), { level: 'received', epoch: 1 })
-    await eventually(
-      () => pongsOf(server),
-      (pongs) => pongs.includes('last'),
-      { what: 'the latest ping to be answered' },
-    )
-    t.ok(pongsOf(server).length < 10_000)
-    t.equal(client.state, 'open')
-  },
-})
-
-scene({
-  peer: 'floods with pings and reads nothing: the connection stays',
-  acts: [upgrades(), stopsReading, sends(FLOOD)],
-  warnings: [DEGRADED],
-  play: async ({ t, client }) => {
-    t.match(await client.send('a'), { level: 'written', epoch: 1 })
-    t.equal(client.state, 'open')
-  },
-})
-
-scene({
-  peer: 'pings while our consumer does not read: it is answered when the consumer reads on',
-  acts: [
-    ...behaves,
-    sends(...Array.from({ length: 200 }, () => text('news'))),
-    waitsFor(OPCODE.pong),
-    sends(...Array.from({ length: 200 }, (_, nth) => ping(String(nth)))),
-  ],
-  play: async ({ t, client, server }) => {
-    const news = client.messages()
-    // A pong that nobody asked for: we do not read.
-    await eventually(
-      () => pongsOf(server),
-      (pongs) => pongs.includes(''),
-      { what: 'the socket to be paused' },
-    )
-    for (let n = 0; n < 200; n++) await news.next()
-    await eventually(
-      () => pongsOf(server),
-      (pongs) => pongs.includes('199'),
-      { what: 'the latest ping to be answered' },
-    )
-    t.match(client.stats(), { reconnects: 0, epoch: 1 })
-  },
-})
-
-// --- Never reads ------------------------------------------------------------------------------------------------
-
-const MIB = Buffer.alloc(1024 * 1024)
-
-const settledCodes = async (sends: readonly Promise<unknown>[]): Promise<Set<string>> => {
-  const settled = await Promise.allSettled(sends)
-  return new Set(
-    settled.map((result) => (result.status === 'fulfilled' ? 'written' : String(result.reason.code))),
-  )
-}
-
-for (const [peer, talking] of [
-  ['never reads', []],
-  ['never reads, but talks', [talks]],
-  ['never reads, and has ended its own side of TCP', [ends]],
-] as const)
-  scene({
-    peer: `${peer}: given up when the kernel takes nothing more`,
-    acts: [upgrades(), stopsReading, ...talking],
-    options: ONCE,
-    warnings: [DEGRADED],
-    play: async ({ t, client }) => {
-      const end = event(client, 'lost')
-      const sends = Array.from({ length: 14 }, () => client.send(MIB))
-      const codes = settledCodes(sends)
-      t.match(await end, [{ code: 1006 }])
-      t.equal(client.state, 'waiting')
-      await client.close()
-      const seen = await codes
-      t.ok(seen.has('FORKSAFE_ERR_CLIENT_FATE_UNKNOWN'), 'what was written and not proved')
-      t.ok(seen.has('FORKSAFE_ERR_CLIENT_NOT_SENT'), 'what was never written')
-    },
-  })
