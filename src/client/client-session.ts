@@ -223,7 +223,7 @@ export class ClientSession<Cargo> {
     this.#goneBy = Number.POSITIVE_INFINITY
     for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
-    this.delivery.gone(end.message)
+    this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)

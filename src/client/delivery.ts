@@ -48,6 +48,10 @@ export class Delivery<Cargo> {
   /** Whether this connection has not been pinged yet. */
   #isProbeDue = false
   #isTurnAwaited = false
+  /** Connections in a row on which a peer that may answer no pings was silent. */
+  #silences = 0
+  /** The last one that was given up for that reason. */
+  #epochInDoubt = 0
   /** What the watch is set for; and when it rings, which is later where that had fallen due before it was set. */
   #watchedUntil = Number.POSITIVE_INFINITY
   #ringsAt = 0
@@ -102,7 +106,8 @@ export class Delivery<Cargo> {
   }
 
   /** The connection can be used no longer; whatever was written to it is either rejected or waits again, in order. */
-  gone(why: string): void {
+  gone(epoch: number, why: string): void {
+    const taken = this.#lastFlushed
     this.#epoch = null
     this.#barrier.reset()
     this.#unflushed = []
@@ -111,8 +116,13 @@ export class Delivery<Cargo> {
     this.#watchedUntil = Number.POSITIVE_INFINITY
     const lost = this.outbox.unconfirmed()
     this.outbox.rewind()
+    const isInDoubt = this.#epochInDoubt === epoch
+    if (!isInDoubt) this.#resolveDoubt()
     if (this.#options.onUnconfirmed === 'resend') return
-    this.reject(lost, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', `its arrival was not proved yet: ${why}`)
+    if (isInDoubt) this.outbox.withhold(lost.filter((entry) => entry.sequence <= taken && isDoubtful(entry)))
+    const withheld = new Set(this.outbox.withheld())
+    const unproved = lost.filter((entry) => !withheld.has(entry))
+    this.reject(unproved, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', `its arrival was not proved yet: ${why}`)
   }
 
   /** Nothing more is written; what was written can still be proved. */
@@ -228,6 +238,7 @@ export class Delivery<Cargo> {
     this.#liveness.answered(now)
     if (this.#pings === 'missing') this.#duties.emit({ type: 'receiptsRestored', epoch })
     this.#pings = 'proved'
+    this.#resolveDoubt()
     const entries = this.outbox.receivedUpTo(proof.covers)
     if (entries.length > 0) this.#duties.emit({ type: 'confirmed', entries, level: 'received', epoch })
     this.writeTurn()
@@ -317,7 +328,8 @@ export class Delivery<Cargo> {
     const { heartbeatTimeout, receiptTimeout } = this.#options
     const verdict = this.#liveness.judge(this.#chance.now())
     const isAnswerMissing = verdict === 'silent' || verdict === 'unanswered' || verdict === 'unproved'
-    if (isAnswerMissing && this.#pings !== 'proved') this.#lackPongs(epoch)
+    if (isAnswerMissing && this.#pings === 'unknown' && this.#liveness.isSilent) this.#doubt(epoch)
+    else if (isAnswerMissing && this.#pings !== 'proved') this.#lackPongs(epoch)
     else if (verdict === 'unanswered') this.#ping()
     else if (verdict === 'silent')
       this.#giveUp(epoch, `the peer was silent and did not answer a ping within ${heartbeatTimeout} ms`)
@@ -338,6 +350,26 @@ export class Delivery<Cargo> {
     this.#duties.emit({ type: 'terminateSocket', epoch, why })
   }
 
+  /**
+   * A peer that has never answered a ping and says nothing else either: dead, or one that does not answer pings? The next
+   * connection will tell. Until then nobody is told what became of what this one had taken.
+   */
+  #doubt(epoch: number): void {
+    if (++this.#silences >= SILENCES_OF_THE_LIVING) return this.#lackPongs(epoch)
+    this.#epochInDoubt = epoch
+    this.#giveUp(
+      epoch,
+      `the peer was silent and did not answer a ping within ${this.#options.heartbeatTimeout} ms`,
+    )
+  }
+
+  /** The peer does answer pings, or there is no telling: the silent connection was a dead one. */
+  #resolveDoubt(): void {
+    this.#silences = 0
+    const why = 'the connection that it was written to was silent, and had to be given up'
+    this.reject(this.outbox.withheld(), 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
+  }
+
   /** It has never answered a ping, on any connection: it is one of those that do not. */
   #lackPongs(epoch: number): void {
     this.#liveness.forget()
@@ -348,6 +380,9 @@ export class Delivery<Cargo> {
       this.#duties.emit({ type: 'receiptsDegraded', epoch, reason: NO_PONGS })
     const hopeless = this.outbox.unconfirmed().filter(insistsOnReceipt)
     this.reject(hopeless, 'FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE', NO_PONGS)
+    const taken = this.outbox.withheld().filter((entry) => this.outbox.confirm(entry))
+    if (taken.length > 0)
+      this.#duties.emit({ type: 'confirmed', entries: taken, level: 'written', epoch: this.#epochInDoubt })
     this.#confirmFlushed(epoch, 0)
     this.#duties.settled()
   }
@@ -384,6 +419,11 @@ export class Delivery<Cargo> {
 const insistsOnReceipt = ({ level, isLevelFixed }: Entry<unknown>): boolean =>
   level === 'received' && isLevelFixed
 
+/** What is confirmed as written where the peer answers no pings. */
+const isDoubtful = ({ level, isLevelFixed }: Entry<unknown>): boolean => level === 'received' && !isLevelFixed
+
+/** So many connections in a row that were silent from their first ping on are no accident. */
+const SILENCES_OF_THE_LIVING = 2
 /** Bytes given to the kernel and not taken by it. Enough to keep a fast link busy from one turn to the next. */
 const WRITE_WINDOW = 256 * 1024
 const NO_PONGS = 'the peer answers no pings'

@@ -65,6 +65,11 @@ export class Liveness {
     return this.#unansweredSince !== null
   }
 
+  /** Whether nothing has come in since a ping that is not answered. */
+  get isSilent(): boolean {
+    return this.#unansweredSince !== null && this.#heardAt <= this.#unansweredSince
+  }
+
   answered(now: number): void {
     this.#unansweredSince = null
     this.heard(now)

@@ -35,6 +35,8 @@ export class Outbox<Cargo> {
   readonly #entries = new Map<number, Entry<Cargo>>()
   /** At the peer of this connection, and to be acknowledged by it. All of it is older than what is in `#entries`. */
   readonly #unacknowledged = new Map<number, Entry<Cargo>>()
+  /** Taken by an earlier connection, and not to be written again; what became of it will be known by the next one. */
+  readonly #withheld = new Map<number, Entry<Cargo>>()
   #bytes = 0
   #lastSequence = 0
   /** Everything up to here has been written to this connection or settled. */
@@ -48,7 +50,7 @@ export class Outbox<Cargo> {
   }
 
   get pending(): number {
-    return this.#entries.size + this.#unacknowledged.size
+    return this.#entries.size + this.#unacknowledged.size + this.#withheld.size
   }
 
   get pendingBytes(): number {
@@ -87,6 +89,7 @@ export class Outbox<Cargo> {
 
   /** Number of the oldest that is not settled; beyond `lastSequence` when there is none. */
   get oldest(): number {
+    for (const sequence of this.#withheld.keys()) return sequence
     for (const sequence of this.#unacknowledged.keys()) return sequence
     for (const sequence of this.#entries.keys()) return sequence
     return this.#lastSequence + 1
@@ -115,7 +118,7 @@ export class Outbox<Cargo> {
   }
 
   isPending({ sequence }: Entry<Cargo>): boolean {
-    return this.#entries.has(sequence) || this.#unacknowledged.has(sequence)
+    return this.#entries.has(sequence) || this.#unacknowledged.has(sequence) || this.#withheld.has(sequence)
   }
 
   /** Takes what is next to be written, in order: one message, and more as long as they are within `bytes` in all. */
@@ -167,7 +170,7 @@ export class Outbox<Cargo> {
 
   /** Everything that is pending, in order. */
   all(): Entry<Cargo>[] {
-    return [...this.#unacknowledged.values(), ...this.#entries.values()]
+    return [...this.#withheld.values(), ...this.#unacknowledged.values(), ...this.#entries.values()]
   }
 
   /** What was never written, in order. */
@@ -190,6 +193,18 @@ export class Outbox<Cargo> {
     this.#lastWritten = this.oldest - 1
   }
 
+  /** Keeps what is pending from being written again. */
+  withhold(entries: readonly Entry<Cargo>[]): void {
+    for (const entry of entries) {
+      if (this.#entries.delete(entry.sequence)) this.#withheld.set(entry.sequence, entry)
+    }
+  }
+
+  /** What is kept from being written again, in order. */
+  withheld(): Entry<Cargo>[] {
+    return [...this.#withheld.values()]
+  }
+
   /** False if it was settled before. */
   confirm(entry: Entry<Cargo>): boolean {
     if (!this.#remove(entry)) return false
@@ -205,7 +220,11 @@ export class Outbox<Cargo> {
   }
 
   #remove({ sequence, bytes }: Entry<Cargo>): boolean {
-    if (!this.#entries.delete(sequence) && !this.#unacknowledged.delete(sequence)) return false
+    const isPending =
+      this.#entries.delete(sequence) ||
+      this.#unacknowledged.delete(sequence) ||
+      this.#withheld.delete(sequence)
+    if (!isPending) return false
     this.#bytes -= bytes
     return true
   }

@@ -112,7 +112,7 @@ t.test('a peer that answers no pings: written, with one warning; a pong restores
   strict.catch(() => {})
   t.match(await weak, { level: 'written' })
   await t.rejects(strict, FATE_UNKNOWN, 'it was written, and nothing more can be known')
-  t.match(await degraded, [{ epoch: 1, reason: 'the peer answers no pings' }])
+  t.match(await degraded, [{ epoch: 2, reason: 'the peer answers no pings' }])
   await t.rejects(client.send('strict', { level: 'received' }), {
     code: 'FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE',
   })
@@ -127,6 +127,23 @@ t.test('a peer that answers no pings: written, with one warning; a pong restores
   }
   await restored
   t.match(await client.send('proved'), { level: 'received' })
+})
+
+t.test('a first connection that is half open is no peer that answers no pings', async (t) => {
+  const { warnings } = expectWarning(t)
+  for (const onUnconfirmed of ['resend', 'reject'] as const) {
+    const upstream = await recordingUpstream(t)
+    const relay = await tcpRelay(t, upstream.url)
+    const client = newClient(t, relay.url, { onUnconfirmed, heartbeatTimeout: 50 })
+    await client.connect()
+    relay.connections[0]?.stall()
+    const sent = client.send('hello')
+    if (onUnconfirmed === 'resend') t.match(await sent, { level: 'received', epoch: 2 })
+    else await t.rejects(sent, FATE_UNKNOWN)
+    t.match(await client.send('again'), { level: 'received', epoch: 2 })
+    t.match(client.stats(), { receipts: 'received', pending: 0 })
+  }
+  t.same(warnings, [])
 })
 
 t.test("receipts: 'require' sends nothing to a peer that cannot prove it, and refuses it", async (t) => {
