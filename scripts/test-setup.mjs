@@ -11,6 +11,12 @@ import { fileURLToPath } from 'node:url'
 const DEBIAN_PACKAGES = [
   { name: 'openssl', file: '/usr/bin/openssl' },
   { name: 'redis-server', file: '/usr/bin/redis-server' },
+  { name: 'python3-websockets', file: '/usr/lib/python3/dist-packages/websockets/__init__.py' },
+  { name: 'python3-aiohttp', file: '/usr/lib/python3/dist-packages/aiohttp/__init__.py' },
+  { name: 'python3-tornado', file: '/usr/lib/python3/dist-packages/tornado/__init__.py' },
+  { name: 'libmojolicious-perl', file: '/usr/share/perl5/Mojolicious.pm' },
+  { name: 'nginx-light', file: '/usr/sbin/nginx' },
+  { name: 'haproxy', file: '/usr/sbin/haproxy' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
 

@@ -2,21 +2,12 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { didYouMean } from '../shared/did-you-mean.js'
-import { parseDuration, show } from '../shared/duration.js'
+import { type Duration, parseDuration, show } from '../shared/duration.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
-import { parseSize } from '../shared/size.js'
+import { parseSize, type Size } from '../shared/size.js'
 import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import { checkHeaders, checkUrl, invalid } from './client-target.js'
 import type { ReconnectQuestion } from './connection-end.js'
-
-type DurationOption =
-  | 'connectTimeout'
-  | 'closeTimeout'
-  | 'drainTimeout'
-  | 'stableAfter'
-  | 'heartbeatInterval'
-  | 'heartbeatTimeout'
-  | 'receiptTimeout'
 
 export const CLIENT_DEFAULTS = {
   connectTimeout: 5_000,
@@ -65,62 +56,126 @@ export const CLIENT_OPTION_KEYS: readonly string[] = [
  * @throws FORKSAFE_ERR_CLIENT_NO_LEASE for an exclusive client.
  */
 export const parseClientOptions = (name: string, options: GuardedClientOptions): ParsedClientOptions => {
-  const field = (option: string): string => `${option} of client ${show(name)}`
   checkKeys(name, options)
-  if (options.exclusive !== undefined && options.exclusive !== false) {
-    throw new ForksafeError(
-      'FORKSAFE_ERR_CLIENT_NO_LEASE',
-      `${field('exclusive')}: no lease provider is there; exclusive clients are not part of forksafe/client`,
-      { details: { client: name } },
-    )
-  }
-  if (typeof options.url !== 'function') checkUrl(field('url'), options.url)
+  const read = new OptionReader(name)
+  if (options.exclusive !== undefined && options.exclusive !== false) throw read.noLease()
+  if (typeof options.url !== 'function') checkUrl(read.field('url'), options.url)
   if (options.headers !== undefined && typeof options.headers !== 'function')
-    checkHeaders(field('headers'), options.headers)
-  const duration = (option: DurationOption, least = 1): number =>
-    translated(() => parseDuration(field(option), options[option] ?? CLIENT_DEFAULTS[option], { min: least }))
-  const choice = <Choice extends string>(option: string, given: Choice | undefined, all: readonly Choice[]) =>
-    oneOf(field(option), given, all)
-  const min = translated(() =>
-    parseDuration(field('backoff.min'), options.backoff?.min ?? CLIENT_DEFAULTS.backoffMin, { min: 1 }),
-  )
-  const max = translated(() =>
-    parseDuration(field('backoff.max'), options.backoff?.max ?? CLIENT_DEFAULTS.backoffMax, { min }),
-  )
-  const count = options.maxPending?.count ?? CLIENT_DEFAULTS.maxPendingCount
-  if (!Number.isSafeInteger(count) || count < 1)
-    throw invalid(field('maxPending.count'), count, 'is not a whole number above 0')
+    checkHeaders(read.field('headers'), options.headers)
+  const min = read.duration('backoff.min', options.backoff?.min, CLIENT_DEFAULTS.backoffMin)
+  const least = Math.max(min, CLIENT_DEFAULTS.backoffMax)
   return {
     url: options.url,
     protocols: [options.protocols ?? []].flat(),
     headers: options.headers ?? {},
-    tls: options.tls ?? {},
-    identity: options.identity ?? name,
-    connectTimeout: duration('connectTimeout'),
-    closeTimeout: duration('closeTimeout'),
-    drainTimeout: duration('drainTimeout'),
-    backoff: { min, max },
-    stableAfter: duration('stableAfter'),
-    heartbeatInterval: duration('heartbeatInterval', 0),
-    heartbeatTimeout: duration('heartbeatTimeout'),
-    receiptTimeout: duration('receiptTimeout'),
-    receipts: choice('receipts', options.receipts, ['auto', 'require', 'off']),
-    onUnconfirmed: choice('onUnconfirmed', options.onUnconfirmed, ['reject', 'resend']),
-    ackOf: callable(field('ackOf'), options.ackOf),
-    maxPending: {
-      count,
-      bytes: translated(() =>
-        parseSize(field('maxPending.bytes'), options.maxPending?.bytes ?? CLIENT_DEFAULTS.maxPendingBytes, 1),
-      ),
-    },
-    whenFull: choice('whenFull', options.whenFull, ['reject', 'wait']),
-    maxPayload: translated(() =>
-      parseSize(field('maxPayload'), options.maxPayload ?? CLIENT_DEFAULTS.maxPayload, 1),
+    tls: read.object('tls', options.tls),
+    identity: read.text('identity', options.identity, name),
+    connectTimeout: read.duration('connectTimeout', options.connectTimeout, CLIENT_DEFAULTS.connectTimeout),
+    closeTimeout: read.duration('closeTimeout', options.closeTimeout, CLIENT_DEFAULTS.closeTimeout),
+    drainTimeout: read.duration('drainTimeout', options.drainTimeout, CLIENT_DEFAULTS.drainTimeout),
+    backoff: { min, max: read.duration('backoff.max', options.backoff?.max, least, min) },
+    stableAfter: read.duration('stableAfter', options.stableAfter, CLIENT_DEFAULTS.stableAfter),
+    heartbeatInterval: read.duration(
+      'heartbeatInterval',
+      options.heartbeatInterval,
+      CLIENT_DEFAULTS.heartbeatInterval,
+      0,
     ),
-    supersededCodes: closeCodes(field('supersededCodes'), options.supersededCodes ?? []),
-    afterConnect: callable(field('afterConnect'), options.afterConnect),
-    shouldReconnect: callable(field('shouldReconnect'), options.shouldReconnect) ?? isWorthAnotherAttempt,
-    ws: options.ws ?? {},
+    heartbeatTimeout: read.duration(
+      'heartbeatTimeout',
+      options.heartbeatTimeout,
+      CLIENT_DEFAULTS.heartbeatTimeout,
+    ),
+    receiptTimeout: read.duration('receiptTimeout', options.receiptTimeout, CLIENT_DEFAULTS.receiptTimeout),
+    receipts: read.choice('receipts', options.receipts, ['auto', 'require', 'off']),
+    onUnconfirmed: read.choice('onUnconfirmed', options.onUnconfirmed, ['reject', 'resend']),
+    ackOf: read.hook('ackOf', options.ackOf),
+    maxPending: {
+      count: read.count('maxPending.count', options.maxPending?.count, CLIENT_DEFAULTS.maxPendingCount),
+      bytes: read.size('maxPending.bytes', options.maxPending?.bytes, CLIENT_DEFAULTS.maxPendingBytes),
+    },
+    whenFull: read.choice('whenFull', options.whenFull, ['reject', 'wait']),
+    maxPayload: read.size('maxPayload', options.maxPayload, CLIENT_DEFAULTS.maxPayload, LARGEST_PAYLOAD),
+    supersededCodes: read.closeCodes('supersededCodes', options.supersededCodes),
+    afterConnect: read.hook('afterConnect', options.afterConnect),
+    shouldReconnect: read.hook('shouldReconnect', options.shouldReconnect) ?? isWorthAnotherAttempt,
+    ws: read.object('ws', options.ws),
+  }
+}
+
+/** Reads one option at a time. What was not given is not looked at: clients may be made by the thousand. */
+class OptionReader {
+  readonly #client: string
+
+  constructor(client: string) {
+    this.#client = client
+  }
+
+  field(option: string): string {
+    return `${option} of client ${show(this.#client)}`
+  }
+
+  noLease(): ForksafeError {
+    return new ForksafeError(
+      'FORKSAFE_ERR_CLIENT_NO_LEASE',
+      `${this.field('exclusive')}: no lease provider is there; exclusive clients are not part of forksafe/client`,
+      { details: { client: this.#client } },
+    )
+  }
+
+  duration(option: string, given: Duration | undefined, fallback: number, least = 1): number {
+    if (given === undefined) return fallback
+    return translated(() => parseDuration(this.field(option), given, { min: least }))
+  }
+
+  size(option: string, given: Size | undefined, fallback: number, most = Number.MAX_SAFE_INTEGER): number {
+    if (given === undefined) return fallback
+    const bytes = translated(() => parseSize(this.field(option), given, 1))
+    if (bytes <= most) return bytes
+    throw invalid(this.field(option), given, `is more than ${most} bytes`)
+  }
+
+  count(option: string, given: number | undefined, fallback: number): number {
+    if (given === undefined) return fallback
+    if (Number.isSafeInteger(given) && given >= 1) return given
+    throw invalid(this.field(option), given, 'is not a whole number above 0')
+  }
+
+  /** The first is the default. */
+  choice<Choice extends string>(
+    option: string,
+    given: Choice | undefined,
+    all: readonly [Choice, ...Choice[]],
+  ): Choice {
+    if (given === undefined) return all[0]
+    if (all.includes(given)) return given
+    throw invalid(this.field(option), given, `is not one of ${all.join(', ')}`)
+  }
+
+  hook<Hook>(option: string, given: Hook): Hook {
+    if (given === undefined || typeof given === 'function') return given
+    throw invalid(this.field(option), given, 'is not a function')
+  }
+
+  object<Value extends object>(option: string, given: Value | undefined): Value {
+    if (given === undefined) return {} as Value
+    if (typeof given === 'object' && given !== null) return given
+    throw invalid(this.field(option), given, 'is not an object')
+  }
+
+  text(option: string, given: string | undefined, fallback: string): string {
+    if (given === undefined) return fallback
+    if (typeof given === 'string' && given !== '') return given
+    throw invalid(this.field(option), given, 'is not a text')
+  }
+
+  closeCodes(option: string, given: readonly number[] | undefined): readonly number[] {
+    if (given === undefined) return []
+    const isList = Array.isArray(given)
+    const isCode = (code: number): boolean => Number.isInteger(code) && code >= 1_000 && code <= 4_999
+    if (isList && given.every(isCode)) return given
+    const value = isList ? given.join(', ') : given
+    throw invalid(this.field(option), value, 'is not a list of close codes from 1000 to 4999')
   }
 }
 
@@ -145,6 +200,8 @@ const checkKeys = (name: string, options: GuardedClientOptions): void => {
 }
 
 const FATAL_STATUSES: readonly (number | null)[] = [401, 403]
+/** `ws` keeps it in 32 bits, and takes what does not fit into them for no limit at all. */
+const LARGEST_PAYLOAD = 2 ** 31 - 1
 /** RFC 6455 section 7.4.1: policy violation. */
 const FATAL_CLOSE_CODE = 1008
 
@@ -152,28 +209,6 @@ const isWorthAnotherAttempt = ({ status, code }: ReconnectQuestion): boolean =>
   !FATAL_STATUSES.includes(status) &&
   !(status !== null && status >= 300 && status < 400) &&
   code !== FATAL_CLOSE_CODE
-
-const callable = <Hook>(field: string, value: Hook): Hook => {
-  if (value !== undefined && typeof value !== 'function') throw invalid(field, value, 'is not a function')
-  return value
-}
-
-/** The first is the default. */
-const oneOf = <Choice extends string>(
-  field: string,
-  given: Choice | undefined,
-  all: readonly Choice[],
-): Choice => {
-  const value = given ?? all[0]
-  if (value !== undefined && all.includes(value)) return value
-  throw invalid(field, value, `is not one of ${all.join(', ')}`)
-}
-
-const closeCodes = (field: string, codes: readonly number[]): readonly number[] => {
-  const isList = Array.isArray(codes)
-  if (isList && codes.every((code) => Number.isInteger(code) && code >= 1_000 && code <= 4_999)) return codes
-  throw invalid(field, isList ? codes.join(', ') : codes, 'is not a list of close codes from 1000 to 4999')
-}
 
 /** Shared parsers speak of options in general; here it is a client's. */
 const translated = <Value>(parse: () => Value): Value => {

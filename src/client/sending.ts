@@ -17,8 +17,6 @@ import {
 } from './send-options.js'
 import type { SessionEvent } from './session-effects.js'
 
-export type { Receipt, SendOptions }
-
 /** A message in the outbox, with who waits for it. */
 export interface Outgoing {
   readonly data: Sendable

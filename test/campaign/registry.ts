@@ -1,7 +1,8 @@
 // All campaigns by their names, for `npm run campaign`.
 
 import type { Campaign } from './campaign.js'
+import { clientKills } from './client-kills/round.js'
 import { clientModel } from './client-model.js'
 import { lifecycle } from './lifecycle/round.js'
 
-export const CAMPAIGNS: readonly Campaign[] = [clientModel, lifecycle]
+export const CAMPAIGNS: readonly Campaign[] = [clientKills, clientModel, lifecycle]

@@ -81,6 +81,7 @@ t.test('options are checked at the door', async (t) => {
     [{ url, connectTimeout: '5x' }, /connectTimeout of client .* is not a duration/],
     [{ url, backoff: { min: 100, max: 10 } }, /backoff\.max/],
     [{ url, maxPending: { count: 0 } }, /maxPending\.count/],
+    [{ url, maxPayload: '2G' }, /maxPayload .* is more than 2147483647 bytes/],
     [{ url, headers: { 'a b': 'c' } }, /is not a header name/],
     [{ url, headers: { a: 'b\r\nc: d' } }, /has a value/],
     [{ url, conectTimeout: 1 } as GuardedClientOptions, /did you mean connectTimeout/],

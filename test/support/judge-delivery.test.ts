@@ -46,5 +46,6 @@ t.test('each untruth of sending again is found', async (t) => {
   ])
   t.match(judged([RECEIVED, UNKNOWN], '1a', RESEND), [/2 was lost/, /2 was rejected, though/])
   t.match(judged([RECEIVED, UNKNOWN], '1a 2a', RESEND), [/2 was rejected, though/])
+  t.same(judged([RECEIVED, UNKNOWN, RECEIVED], '1a 3b 2a', { ...RESEND, isAllOwed: false }), [], 'given up')
   t.same(judged([RECEIVED, UNKNOWN], '1a', { ...RESEND, isAllOwed: false }), [])
 })

@@ -38,12 +38,19 @@ const NEVER_SENT: readonly string[] = [
 ]
 const FATE_UNKNOWN = 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN'
 
+/** More than a few say nothing new. */
+const MOST_TOLD = 10
+
 /** What is wrong, a line each; none is the truth. */
-export const judgeDelivery = (delivery: Delivery): string[] => [
-  ...judgeWords(delivery),
-  ...judgeOrder(delivery),
-  ...(delivery.onUnconfirmed === 'reject' ? judgeAtMostOnce(delivery) : judgeAtLeastOnce(delivery)),
-]
+export const judgeDelivery = (delivery: Delivery): string[] => {
+  const found = [
+    ...judgeWords(delivery),
+    ...judgeOrder(delivery),
+    ...(delivery.onUnconfirmed === 'reject' ? judgeAtMostOnce(delivery) : judgeAtLeastOnce(delivery)),
+  ]
+  const more = found.length - MOST_TOLD
+  return more > 0 ? [...found.slice(0, MOST_TOLD), `… and ${more} more`] : found
+}
 
 /** Each message beside what was said of it. */
 const judgeWords = ({ sent, arrivals }: Delivery): string[] => {
@@ -84,20 +91,26 @@ const judgeAtMostOnce = ({ arrivals }: Delivery): string[] => {
   })
 }
 
-/** Without the doubles the order is that of sending, whatever happened between. */
+/**
+ * Without the doubles the order is that of sending, whatever happened between. Not so what was given up after it had been
+ * written: it may still come from an old connection when the new one is ahead.
+ */
 const judgeAtLeastOnce = ({ sent, arrivals, isAllOwed }: Delivery): string[] => {
-  const firsts = [...new Set(arrivals.map(({ number }) => number))]
+  const givenUp = new Set(
+    sent.flatMap(({ number, outcome }) => (outcome !== null && 'code' in outcome ? [number] : [])),
+  )
+  const all = [...new Set(arrivals.map(({ number }) => number))]
+  const firsts = all.filter((number) => !givenUp.has(number))
   const disorder = firsts.flatMap((number, index) => {
     const before = firsts[index - 1] ?? Number.NEGATIVE_INFINITY
     return number > before ? [] : [`message ${number} arrived for the first time behind ${before}`]
   })
   if (!isAllOwed) return disorder
-  const arrived = new Set(firsts)
+  const arrived = new Set(all)
   const lost = sent.filter(({ number }) => !arrived.has(number))
-  const unconfirmed = sent.filter(({ outcome }) => outcome !== null && 'code' in outcome)
   return [
     ...disorder,
     ...lost.map(({ number }) => `message ${number} was lost`),
-    ...unconfirmed.map(({ number }) => `message ${number} was rejected, though it could be sent again`),
+    ...[...givenUp].map((number) => `message ${number} was rejected, though it could be sent again`),
   ]
 }

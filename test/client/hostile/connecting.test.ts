@@ -1,12 +1,16 @@
 // Peers that are hostile before there is a connection: in TCP, in the upgrade.
 
 import t from 'tap'
+import { eventually } from '../../support/deadline.js'
 import { answers, ends, keepsTcpOpen, readsRequest, repeats, resets, sends, upgrades } from './acts.js'
+import { hostileServer } from './hostile-server.js'
 import {
   AT_ONCE,
   type Case,
   CONNECT_TIMEOUT,
   FAILED,
+  hastyClient,
+  leavingNothing,
   type Outcome,
   type Pause,
   playCase,
@@ -168,3 +172,39 @@ for (const [status, retryAfter, outcome, pause] of retryAfters) {
     options: { backoff: { min: 10, max: LONGEST } },
   })
 }
+
+// --- No storm ---------------------------------------------------------------------------------------------------
+
+const LEAST_PAUSE = 60
+/** A timer may ring this much before its time, by another clock. */
+const EARLY = 10
+
+for (const [peer, acts] of [
+  ['resets each connection', [resets]],
+  ['answers 500', [answers('500 No')]],
+  ['upgrades and ends', [upgrades(), ends]],
+] as const)
+  t.test(`a peer that ${peer}: the attempts keep their distance`, (t) =>
+    leavingNothing(t, async () => {
+      const server = await hostileServer(acts)
+      const client = hastyClient(server.url, { backoff: { min: LEAST_PAUSE, max: 2 * LEAST_PAUSE } })
+      try {
+        // However often it is asked.
+        const asking = setInterval(() => client.connect().catch(() => {}), 1)
+        await eventually(
+          () => server.accepts.length,
+          (count) => count >= 5,
+          { what: '5 attempts' },
+        )
+        clearInterval(asking)
+        const distances = server.accepts.slice(1).map((at, nth) => at - (server.accepts[nth] ?? 0))
+        t.ok(
+          distances.every((distance) => distance >= LEAST_PAUSE - EARLY),
+          `attempts ${distances.map(Math.round).join(', ')} ms apart`,
+        )
+      } finally {
+        await client.terminate()
+        await server.stop()
+      }
+    }),
+  )

@@ -22,7 +22,15 @@ import {
 import { blackHole } from './black-hole.js'
 import { close, closeCodeOf, OPCODE, text } from './frames.js'
 import { type Act, type HostileServer, hostileServer } from './hostile-server.js'
-import { AT_ONCE, CLOSE_TIMEOUT, DRAIN_TIMEOUT, hastyClient, LENIENCE, leavingNothing } from './outcomes.js'
+import {
+  AT_ONCE,
+  CLOSE_TIMEOUT,
+  DRAIN_TIMEOUT,
+  hastyClient,
+  LENIENCE,
+  LONG,
+  leavingNothing,
+} from './outcomes.js'
 
 uninstrumentChildren()
 
@@ -30,7 +38,7 @@ const RECEIVED = 'received'
 const NOT_SENT = 'FORKSAFE_ERR_CLIENT_NOT_SENT'
 const FATE_UNKNOWN = 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN'
 /** It comes back when the test is long over. */
-const NEVER = { min: 60_000, max: 60_000 }
+const NEVER = { connectTimeout: LONG, backoff: { min: LONG, max: LONG } }
 const BOTH = DRAIN_TIMEOUT + CLOSE_TIMEOUT
 
 interface Phase {
@@ -231,7 +239,7 @@ for (const phase of PHASES)
       leavingNothing(t, async () => {
         const server = await hostileServer(phase.acts)
         const url = phase.url?.(server.port) ?? server.url
-        const client = hastyClient(url, { connectTimeout: '1m', backoff: NEVER, ...phase.options })
+        const client = hastyClient(url, { ...NEVER, ...timeouts(phase, method), ...phase.options })
         try {
           const fates = Promise.all((phase.messages ?? ['x']).map((data) => fateOf(client.send(data))))
           await withDeadline(Promise.resolve(phase.until(client, server)), {
@@ -255,7 +263,7 @@ for (const method of METHODS)
   t.test(`${method}() while nobody takes the connection`, (t) =>
     leavingNothing(t, async () => {
       const hole = await blackHole()
-      const client = hastyClient(hole.url, { connectTimeout: '1m' })
+      const client = hastyClient(hole.url, { connectTimeout: LONG })
       try {
         const fate = fateOf(client.send('x'))
         await eventually(
@@ -271,6 +279,17 @@ for (const method of METHODS)
       }
     }),
   )
+
+/** What must not be waited for takes long. */
+const timeouts = ({ bound }: Phase, method: 'close' | 'terminate'): Partial<GuardedClientOptions> => {
+  const isDrained = bound === CLOSE_TIMEOUT || bound === AT_ONCE
+  const isAnswered = bound === DRAIN_TIMEOUT || bound === AT_ONCE
+  if (method === 'terminate') return { drainTimeout: LONG, closeTimeout: LONG }
+  return {
+    drainTimeout: isDrained ? LONG : DRAIN_TIMEOUT,
+    closeTimeout: isAnswered ? LONG : CLOSE_TIMEOUT,
+  }
+}
 
 const end = async (
   t: Test,

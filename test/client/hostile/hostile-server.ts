@@ -105,10 +105,10 @@ export const hostileServer = async (acts: readonly Act[], tls?: TlsOptions): Pro
     accepts,
     peers,
     stop: async () => {
-      const closed = once(server, 'close')
+      const closed = [server, ...sockets].map((end) => once(end, 'close'))
       server.close()
       for (const socket of sockets) socket.destroy()
-      await closed
+      await Promise.all(closed)
     },
   }
 }

@@ -10,6 +10,7 @@ import {
   repeats,
   resets,
   sends,
+  stopsReading,
   upgrades,
   waitsFor,
 } from './acts.js'
@@ -20,6 +21,7 @@ import { AT_ONCE, type Case, CLOSE_TIMEOUT, lost, lostForGood, playCase } from '
 /** The second byte of a two-byte character, alone. */
 const NO_UTF8 = Buffer.of(0x80)
 const { continuation, binary } = OPCODE
+const FLOOD = Buffer.concat(Array.from({ length: 10_000 }, () => ping('x')))
 const opened = (first: number, payload = 'begin'): Buffer => frame({ opcode: first, payload, fin: false })
 
 // --- Frames that nobody may send: the client says why in its Close frame (RFC 6455 section 7.4.1) --------------------
@@ -188,9 +190,16 @@ const cases: Case[] = [
     attempts: 1,
   },
   // --- Too much -----------------------------------------------------------------------------------------------
+  // `ws` keeps 60 pongs that the kernel has not taken, and then ends the connection without a word.
   {
     peer: 'floods with pings, faster than they can be answered',
-    acts: [...behaves, sends(Buffer.concat(Array.from({ length: 10_000 }, () => ping('x'))))],
+    acts: [...behaves, sends(FLOOD)],
+    outcome: lost(1006),
+    bound: AT_ONCE,
+  },
+  {
+    peer: 'floods with pings and does not read the answers',
+    acts: [upgrades(), stopsReading, sends(FLOOD)],
     outcome: lost(1006),
     bound: AT_ONCE,
   },

@@ -76,9 +76,11 @@ export interface Case {
 export const LENIENCE = 4_000
 export const CONNECT_TIMEOUT = 150
 export const CLOSE_TIMEOUT = 100
-export const DRAIN_TIMEOUT = 100
-/** An outcome that needs no timer. */
+export const DRAIN_TIMEOUT = 80
+/** An outcome that needs no timer: those of the client are long then. */
 export const AT_ONCE = 0
+export const LONG = 60_000
+const PATIENT = { connectTimeout: LONG, closeTimeout: LONG }
 const BACKOFF = { min: 5, max: 20 }
 const OWN_PAUSE: Pause = [BACKOFF.min, BACKOFF.max]
 
@@ -140,7 +142,7 @@ export const judge = async (
   url: string,
   server: HostileServer | null,
 ): Promise<void> => {
-  const client = hastyClient(url, options)
+  const client = hastyClient(url, { ...(bound === AT_ONCE ? PATIENT : {}), ...options })
   try {
     const log = logOf(client)
     const rounds = outcome.staysAway === null ? attempts : 1

@@ -21,9 +21,9 @@ import { hastyClient, LENIENCE, leavingNothing, logOf } from './outcomes.js'
 const DEGRADED = 'FORKSAFE_WARN_RECEIPTS_DEGRADED'
 const FATE_UNKNOWN = { code: 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN' }
 const QUICK = {
-  heartbeatInterval: 40,
-  heartbeatTimeout: 60,
-  receiptTimeout: 200,
+  heartbeatInterval: 60,
+  heartbeatTimeout: 150,
+  receiptTimeout: 400,
   backoff: { min: 5, max: 20 },
 }
 /** One connection is looked at: no other one follows. */
@@ -158,7 +158,7 @@ scene({
     t.match(await client.send('a'), { level: 'received', epoch: 1 })
     const [end, back] = [event(client, 'lost'), event(client, 'opened')]
     await t.rejects(client.send('b'), FATE_UNKNOWN)
-    t.match(await end, [{ code: 1006, message: /silent and did not answer a ping within 60 ms/ }])
+    t.match(await end, [{ code: 1006, message: /silent and did not answer a ping within 150 ms/ }])
     await back
     t.equal(server.accepts.length, 2)
   },
@@ -183,7 +183,7 @@ scene({
     await client.send('a')
     await t.rejects(client.send('b'), {
       ...FATE_UNKNOWN,
-      message: /the peer did not answer pings for 200 ms/,
+      message: /the peer did not answer pings for 400 ms/,
     })
     t.equal(client.state, 'waiting')
   },
@@ -208,7 +208,7 @@ scene({
   options: ONCE,
   play: async ({ t, client }) => {
     await client.send('a')
-    await t.rejects(client.send('b'), { ...FATE_UNKNOWN, message: /did not answer pings for 200 ms/ })
+    await t.rejects(client.send('b'), { ...FATE_UNKNOWN, message: /did not answer pings for 400 ms/ })
   },
 })
 
@@ -262,11 +262,19 @@ scene({
 
 scene({
   peer: 'takes long for its first pong: receipts are worth less, and worth all again when it has come',
-  acts: [answersPingsAfter((nth) => (nth === 1 ? 150 : 0)), answersClose(), upgrades(), talks],
+  acts: [
+    answersPings((payload, nth) => (nth === 1 ? [] : [pong(payload)])),
+    answersClose(),
+    upgrades(),
+    talks,
+  ],
   warnings: [DEGRADED],
-  play: async ({ t, client, log }) => {
-    const restored = event(client, 'receiptsRestored')
+  play: async ({ t, client, server, log }) => {
     t.match(await client.send('a'), { level: 'written' })
+    const restored = event(client, 'receiptsRestored')
+    const peer = server.peers[0]
+    const first = await peer?.frame(OPCODE.ping)
+    peer?.socket.write(pong(first?.payload))
     await restored
     t.match(await client.send('b', { level: 'received' }), { level: 'received', epoch: 1 })
     t.same(log.events, ['connecting', 'opened', 'receiptsDegraded', 'receiptsRestored'])
@@ -275,7 +283,7 @@ scene({
 
 scene({
   peer: 'takes long for its later pongs, but talks meanwhile: it is waited for',
-  acts: [answersPingsAfter((nth) => (nth === 1 ? 0 : 150)), answersClose(), upgrades(), talks],
+  acts: [answersPingsAfter((nth) => (nth === 1 ? 0 : 300)), answersClose(), upgrades(), talks],
   options: { receiptTimeout: '1m' },
   play: async ({ t, client }) => {
     await client.send('a')

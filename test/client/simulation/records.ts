@@ -2,7 +2,7 @@
 // client's own books.
 
 import type { Sendable } from '../../../src/client/connection.js'
-import type { Receipt } from '../../../src/client/sending.js'
+import type { Receipt } from '../../../src/client/send-options.js'
 import type { FakeLink } from './fake-link.js'
 import type { OutFrame } from './frames.js'
 import type { SendStep } from './plan.js'

@@ -2,7 +2,7 @@
 // takes down what it is told.
 
 import type { GuardedClient } from '../../../src/client/guarded-client.js'
-import type { SendOptions } from '../../../src/client/sending.js'
+import type { SendOptions } from '../../../src/client/send-options.js'
 import type { Resource } from '../../../src/shared/resources.js'
 import { BIG_TEXT } from './fake-peer.js'
 import type { PlanOptions, SendStep, UserStep } from './plan.js'

@@ -7,7 +7,8 @@ export class Messages {
   readonly sent: Sent[] = []
   readonly #client: GuardedClient
   readonly #settled: Promise<void>[] = []
-  confirmed = 0
+  /** Their numbers. */
+  readonly confirmed: number[] = []
 
   constructor(client: GuardedClient) {
     this.#client = client
@@ -21,7 +22,7 @@ export class Messages {
     this.sent.push(message)
     const settled = this.#client.send(text).then(
       ({ level }) => {
-        this.confirmed++
+        this.confirmed.push(number)
         message.outcome = { level }
       },
       (error: unknown) => {
