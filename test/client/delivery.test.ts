@@ -74,6 +74,19 @@ t.test('resend: what was written and not proved is written again, in its order',
   t.same(client.settled, ['a received', 'b received', 'c received'])
 })
 
+t.test('an acknowledgement on the next connection is of the one that the message went over', async (t) => {
+  const client = opened({ onUnconfirmed: 'resend' })
+  client.send('large', { bytes: 300_000 })
+  const entry = client.send('asked', { level: 'processed' })
+  client.do({ type: 'flushed', epoch: 1, sequence: 1 })
+  client.lose()
+  client.ring('retry')
+  client.open()
+  t.same(client.written, ['1: large', '1: asked', '2: large'])
+  client.do({ type: 'acknowledged', entry })
+  t.match(client.of('confirmed'), [{ level: 'processed', epoch: 1 }])
+})
+
 t.test(
   'no more is written than the kernel is likely to take: what is beyond can still be taken back',
   async (t) => {
