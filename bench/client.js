@@ -17,6 +17,8 @@ const { rounds, messages, clients, connects } = numbersAsked(
 const SIZES = [64, 1_024]
 /** The share of `messages` that a sender gets which waits for each answer. */
 const LOCKSTEP_SHARE = 1 / 15
+/** Samples of memory that are shown. */
+const CURVE_POINTS = 20
 const LATENCY_MS = isTry ? 100 : 3_000
 
 printTitle('Client: sending, knowing, connecting, memory', rounds)
@@ -34,17 +36,17 @@ await watchMillion()
 /** @param {number} size */
 async function compareRates(size) {
   const targets = ['raw', ...others, 'guarded', 'barrier by hand', 'lockstep by hand']
-  const rates = await measureInRounds({
+  const figures = await measureInRounds({
     rounds,
     targets,
     measure: async (name) => {
       const count = name.startsWith('lockstep') ? Math.ceil(messages * LOCKSTEP_SHARE) : messages
-      const { seconds } = await send(name, { measure: 'flood', size, count })
-      return count / seconds
+      const { seconds, cpu } = await send(name, { measure: 'flood', size, count })
+      return { rate: count / seconds, cpu: cpu / count }
     },
   })
-  const base = rates.get('raw') ?? []
-  const lockstep = rates.get('lockstep by hand') ?? []
+  /** @param {string} name @param {'rate' | 'cpu'} field */
+  const valuesOf = (name, field) => (figures.get(name) ?? []).map((figure) => figure[field])
   const knows = { raw: 'nothing', 'reconnecting-websocket': 'nothing' }
   printTable(
     [
@@ -53,13 +55,24 @@ async function compareRates(size) {
       'messages a second',
       'ratio to raw',
       'ratio to lockstep',
+      'CPU us a message',
+      'ratio to raw',
     ],
     targets.map((name) => {
-      const values = rates.get(name) ?? []
-      const known = Reflect.get(knows, name) ?? 'each arrived'
-      return [name, known, spread(values), ratio(values, base), ratio(values, lockstep)]
+      const rates = valuesOf(name, 'rate')
+      const cpu = valuesOf(name, 'cpu')
+      return [
+        name,
+        Reflect.get(knows, name) ?? 'each arrived',
+        spread(rates),
+        ratio(rates, valuesOf('raw', 'rate')),
+        ratio(rates, valuesOf('lockstep by hand', 'rate')),
+        spread(cpu, 1),
+        ratio(cpu, valuesOf('raw', 'cpu')),
+      ]
     }),
   )
+  console.log('Goals for guarded: >= 0.9 of raw, >= 10 of lockstep.')
 }
 
 async function compareLatencies() {
@@ -89,6 +102,7 @@ async function compareLatencies() {
       ]
     }),
   )
+  console.log('Goal for guarded: p99 <= 1.5 of the barrier by hand.')
 }
 
 async function compareConnects() {
@@ -103,6 +117,7 @@ async function compareConnects() {
     ['connect to open', 'ms, median of each round', 'ratio to raw'],
     targets.map((name) => [name, spread(figures.get(name) ?? [], 3), ratio(figures.get(name) ?? [], base)]),
   )
+  console.log('Goal for guarded: <= 1.1 of raw.')
 }
 
 async function compareMemory() {
@@ -129,6 +144,7 @@ async function compareMemory() {
       ]
     }),
   )
+  console.log('Goal for guarded: <= 20 KB over raw.')
 }
 
 async function compareImports() {
@@ -152,14 +168,15 @@ async function compareImports() {
       return [name, spread(values), ratio(values, ws), over.toFixed(0)]
     }),
   )
+  console.log('Goal for forksafe/client: <= 40 ms over ws.')
 }
 
 /** Memory must not follow the number of messages. */
 async function watchMillion() {
   const count = isTry ? messages : 1_000_000
   const { rss } = await send('guarded', { measure: 'million', size: 64, count })
-  const third = Math.ceil(rss.length / 3)
-  const parts = [rss.slice(0, third), rss.slice(third, 2 * third), rss.slice(2 * third)]
+  const thirds = [0, 1, 2, 3].map((nth) => Math.round((rss.length * nth) / 3))
+  const parts = [0, 1, 2].map((nth) => rss.slice(thirds[nth], thirds[nth + 1]))
   const most = parts.map((part) => Math.max(...part))
   const [first = []] = parts
   printTable(
@@ -170,6 +187,10 @@ async function watchMillion() {
       median(ratios([value], [Math.max(...first)])).toFixed(2),
     ]),
   )
+  console.log('Goal: the last third is not above the first by more than 5 MiB.')
+  const each = Math.ceil(rss.length / CURVE_POINTS)
+  const curve = rss.filter((/** @type {number} */ _, /** @type {number} */ index) => index % each === 0)
+  console.log(`RSS on the way: ${curve.map((/** @type {number} */ value) => value.toFixed(0)).join(' ')}`)
 }
 
 /**

@@ -39,6 +39,7 @@ async function flood(afterBatch = () => {}) {
   const text = 'x'.repeat(size)
   let last = /** @type {Promise<unknown> | void} */ (Promise.resolve())
   const begun = performance.now()
+  const cpuBefore = process.cpuUsage()
   for (let sent = 1; sent <= count; sent++) {
     last = connection.send(text)
     while (!connection.mayGoOn()) await turn()
@@ -47,7 +48,8 @@ async function flood(afterBatch = () => {}) {
     afterBatch()
   }
   await Promise.all([connection.done, last])
-  return { seconds: (performance.now() - begun) / 1_000 }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return { seconds: (performance.now() - begun) / 1_000, cpu: user + system }
 }
 
 async function million() {

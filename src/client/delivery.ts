@@ -161,6 +161,7 @@ export class Delivery<Cargo> {
       let bytes = 0
       for (const entry of entries) {
         entry.writtenAt = now
+        entry.epoch = this.#epoch
         bytes += entry.bytes
       }
       this.#unflushed.push({ sequence: last.sequence, bytes })
@@ -247,7 +248,8 @@ export class Delivery<Cargo> {
 
   acknowledged(entry: Entry<Cargo>): void {
     if (entry.writtenAt === null || this.#epoch === null || !this.outbox.confirm(entry)) return
-    this.#duties.emit({ type: 'confirmed', entries: [entry], level: 'processed', epoch: this.#epoch })
+    // The acknowledgement may come on another connection than the message went over.
+    this.#duties.emit({ type: 'confirmed', entries: [entry], level: 'processed', epoch: entry.epoch })
     this.#duties.settled()
   }
 

@@ -27,6 +27,8 @@ export interface Entry<Cargo> extends Readonly<NewEntry<Cargo>> {
   readonly sequence: number
   /** When it was last handed to a connection; null: never, so that it cannot have arrived. */
   writtenAt: number | null
+  /** Number of that connection; 0: none. */
+  epoch: number
 }
 
 export class Outbox<Cargo> {
@@ -110,6 +112,7 @@ export class Outbox<Cargo> {
       expiresAt,
       cargo,
       writtenAt: null,
+      epoch: 0,
     }
     this.#entries.set(sequence, entry)
     this.#bytes += bytes

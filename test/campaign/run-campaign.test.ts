@@ -97,6 +97,28 @@ t.test('an interrupted campaign goes on where it was, and no round is played twi
   t.same(readdirSync(folder), ['state.json'], 'no draft stays')
 })
 
+t.test(
+  'where a round takes no time, the state is kept after each batch, each finding and the last',
+  async (t) => {
+    const kept: number[] = []
+    const { campaign } = drawing()
+    const state = newState('drawing', 9, 25)
+    const onRoundDone = ({ doneBelow }: CampaignState) => void kept.push(doneBelow)
+    const said = await run({ ...campaign, batch: 10 }, state, { jobs: 1, onRoundDone })
+    t.same(kept, [10, 20, 25])
+    t.match(said, [
+      /20 of 25 rounds, 0 violations, \d+\.\d\d ms a round/,
+      'drawing: 25 rounds, 0 violations, seed 9',
+    ])
+    const bad: number[] = []
+    await run({ ...drawing(1).campaign, batch: 10 }, newState('drawing', 9, 3), {
+      jobs: 1,
+      onRoundDone: ({ doneBelow }) => void bad.push(doneBelow),
+    })
+    t.same(bad, [1, 2, 3, 3])
+  },
+)
+
 t.test('rounds that end out of order are all remembered', async (t) => {
   const state = newState('drawing', 0, 10)
   for (const round of [2, 0, 5, 1]) markDone(state, round, null)

@@ -31,6 +31,9 @@ const mutant = async (folder: string, { file, find, replace }: Mutation): Promis
   return module.GuardedClient
 }
 
+// It waits for nothing: 20 s of one core, which others may want as well.
+t.setTimeout(300_000)
+
 t.test('the client as it is built breaks no promise in these schedules', async (t) => {
   t.teardown(keepWarningsQuiet())
   const module: { GuardedClient: ClientClass } = await import(

@@ -108,7 +108,8 @@ export class ConnectionJudge {
     const isUnproved = owedFor >= receiptTimeout
     const unflushed = link.frames.find(({ kind, isFlushed }) => kind === 'data' && !isFlushed)
     const isStuck =
-      link.untaken !== undefined &&
+      // What the kernel has taken a moment ago nobody has been told yet.
+      (link.untaken !== undefined || now - link.takenAt <= link.temperament.flushTakes) &&
       unflushed !== undefined &&
       now - Math.max(link.flushedAt, unflushed.givenAt) >= receiptTimeout
     const isUnfit = receipts === 'require' && !isProved && owedFor >= heartbeatTimeout

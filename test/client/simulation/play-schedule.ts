@@ -161,7 +161,7 @@ class Schedule implements Played {
     const { unsettled, isWanted, isRefused, isClosing, isSuspended, isPerhapsGivenBack, link } = this.#records
     const { state } = this.#client
     // A consumer that never reads keeps us from reading answers: each message has its bound, and the next waits for it.
-    if (isClosing || isSuspended || link?.isPaused) return
+    if (isClosing || isSuspended || link?.isPaused || this.#hasJustChanged) return
     if (link === undefined || link.temperament === HEALTHY)
       for (const { number } of unsettled)
         this.#verdicts.violation('every promise settles in time', `m${number}, with a good peer`)
@@ -170,6 +170,14 @@ class Schedule implements Played {
         'every promise settles in time',
         `it is ${state}, though wanted, with a good peer`,
       )
+  }
+
+  /** A peer of before the finale may have held on until now: then the good one has only begun. */
+  get #hasJustChanged(): boolean {
+    const last = this.#records.links.at(-1)
+    const { connectTimeout, receiptTimeout, backoff } = this.#plan.options
+    const since = last?.goneAt ?? (last?.temperament === HEALTHY ? (last.openedAt ?? this.#loop.now) : 0)
+    return last !== undefined && this.#loop.now - since <= connectTimeout + receiptTimeout + backoff.max
   }
 
   #turnIsOver(): void {

@@ -12,6 +12,9 @@ import { keepWarningsQuiet, simulate } from './simulate.js'
 const SEED = 1
 const SCHEDULES = 20_000
 
+// It waits for nothing: 10 s of one core, which others may want as well.
+t.setTimeout(300_000)
+
 t.test(`${SCHEDULES} random schedules break no promise`, async (t) => {
   const begun = performance.now()
   const finding = await simulate(GuardedClient, { seed: SEED, rounds: SCHEDULES })
