@@ -316,7 +316,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     title: 'who stumbles again and again forgives for ever',
     file: 'liveness.js',
-    find: 'Math.min(at + shift, Math.max(at, now))',
+    find: 'Math.min(at + shift, Math.max(at, latest))',
     replace: 'at + shift',
     shownBy: 4_166_406_693,
     breaks: 'a dead connection is found',
