@@ -71,8 +71,8 @@ const settledCodes = async (sends: readonly Promise<unknown>[]): Promise<Set<str
   )
 }
 
-const SILENT = /silent and did not answer a ping within 150 ms/
-const STUCK = /did not take what was written within 400 ms/
+const SILENT = /silent and did not answer a ping within 250 ms/
+const STUCK = /did not take what was written within 600 ms/
 
 for (const [peer, talking, says, warnings] of [
   ['never reads and says nothing', [], SILENT, []],
