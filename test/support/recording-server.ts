@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { cleanEnv } from './clean-children.js'
 import { withDeadline } from './deadline.js'
+import { endingWithUs } from './ending-with-us.js'
 import type { Arrival } from './judge-delivery.js'
 
 /** What servers that ran one after the other wrote down. */
@@ -52,7 +53,7 @@ export class RecordingServer {
   address = ''
 
   private constructor(command: readonly string[], log: ArrivalLog) {
-    const [program = '', ...args] = command
+    const [program = '', ...args] = endingWithUs('SIGKILL', command)
     this.#child = spawn(program, args, { env: cleanEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#complaints += text

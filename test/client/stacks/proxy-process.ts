@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { withDeadline } from '../../support/deadline.js'
+import { endingWithUs } from '../../support/ending-with-us.js'
 import { freePort } from '../../support/free-port.js'
 import { needsPackage } from '../../support/tools.js'
 
@@ -95,7 +96,9 @@ export class ProxyProcess extends EventEmitter<{ line: [] }> {
     this.url = `ws://127.0.0.1:${port}/`
     this.#kind = kind
     // A group of its own: its workers outlive a master that is killed.
-    this.#process = spawn(`/usr/sbin/${kind.name}`, kind.args(file, folder), {
+    const command = [`/usr/sbin/${kind.name}`, ...kind.args(file, folder)]
+    const [program = '', ...args] = endingWithUs('SIGTERM', command)
+    this.#process = spawn(program, args, {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     })
