@@ -106,7 +106,7 @@ t.test('a peer that answers no pings: written, with one warning; a pong restores
   const wss = await server(t, { autoPong: false })
   let ping: Buffer | undefined
   wss.on('connection', (socket) => socket.on('ping', (data) => (ping = data)))
-  const client = newClient(t, wss.url, { heartbeatTimeout: 50 })
+  const client = newClient(t, wss.url, { heartbeatTimeout: 250 })
   const degraded = once(client, 'receiptsDegraded')
   const [weak, strict] = [client.send('weak'), client.send('strict', { level: 'received' })]
   strict.catch(() => {})
@@ -134,7 +134,7 @@ t.test('a first connection that is half open is no peer that answers no pings', 
   for (const onUnconfirmed of ['resend', 'reject'] as const) {
     const upstream = await recordingUpstream(t)
     const relay = await tcpRelay(t, upstream.url)
-    const client = newClient(t, relay.url, { onUnconfirmed, heartbeatTimeout: 50 })
+    const client = newClient(t, relay.url, { onUnconfirmed, heartbeatTimeout: 250 })
     await client.connect()
     relay.connections[0]?.stall()
     const sent = client.send('hello')
@@ -181,7 +181,7 @@ t.test('processed: by id, by a test of its own, or not in time', async (t) => {
     }),
   )
   const client = newClient(t, wss.url, {
-    receiptTimeout: 100,
+    receiptTimeout: 500,
     ackOf: (data) => (JSON.parse(String(data)) as { ack?: number }).ack,
   })
   const order = (id: number, extra = {}) => JSON.stringify({ id, ...extra })
@@ -190,7 +190,7 @@ t.test('processed: by id, by a test of its own, or not in time', async (t) => {
   t.match(await client.send(order(2), { level: 'processed', isAck }), { level: 'processed' })
   await t.rejects(client.send(order(3, { isSilent: true }), { level: 'processed', id: 3 }), {
     ...FATE_UNKNOWN,
-    message: /not acknowledged within 100 ms/,
+    message: /not acknowledged within 500 ms/,
   })
   await t.rejects(client.send('{}', { level: 'processed' }), {
     code: 'FORKSAFE_ERR_CLIENT_MESSAGE_INVALID',
