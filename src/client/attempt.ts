@@ -145,6 +145,10 @@ export class Attempt implements Connection {
     this.#socket?.resume()
   }
 
+  get isWritable(): boolean {
+    return this.#isAlive && this.#socket?.readyState === WebSocket.OPEN
+  }
+
   get #isAlive(): boolean {
     return !this.#isGone && !this.#over.isOver && this.#tcp?.destroyed === false
   }

@@ -19,6 +19,8 @@ export interface SessionOptions extends DeliveryOptions {
   backoff: BackoffRange
   /** How long a connection must have been open before the failures before it are forgotten, in ms. */
   stableAfter: number
+  /** For a connection that somebody has begun to end, in ms. */
+  closeTimeout: number
   /** Close codes that say: another session took your place. */
   supersededCodes: readonly number[]
 }
@@ -151,6 +153,8 @@ export class ClientSession<Cargo> {
         return this.#opened(event.epoch)
       case 'gone':
         return this.#gone(event.epoch, event.end)
+      case 'ending':
+        return this.#ending(event.epoch)
       case 'suspend':
         return this.#suspend(event.timeout)
       case 'resume':
@@ -228,6 +232,13 @@ export class ClientSession<Cargo> {
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)
     if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
+  }
+
+  /** What is sent from now on waits for the next connection; what was written may still be proved by nothing. */
+  #ending(epoch: number): void {
+    if (epoch !== this.#live || this.#state !== 'open' || !this.delivery.isConnected) return
+    this.delivery.abandon()
+    this.#emit({ type: 'setTimer', name: 'close', ms: this.#options.closeTimeout })
   }
 
   #failed(end: ConnectionEnd): void {

@@ -25,6 +25,8 @@ export interface Connection {
   closeSync(code: number): void
   pause(): void
   resume(): void
+  /** Whether what is given to it can still be written: not once either side has begun to end it. */
+  readonly isWritable: boolean
   /** When bytes last came in, on the client's clock. */
   readonly heardAt: number
 }

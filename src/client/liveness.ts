@@ -110,8 +110,10 @@ export class Liveness {
   forgive(now: number): void {
     const shift = now + ASLEEP - this.dueAt()
     if (shift <= 0) return
-    // Never into the future: who stumbles again and again would forgive for ever.
-    const shifted = (at: number): number => Math.min(at + shift, Math.max(at, now))
+    // No further than the second takes: who stumbles again and again would forgive for ever.
+    const { heartbeatTimeout, receiptTimeout } = this.#options
+    const latest = now + Math.max(0, ASLEEP - Math.min(heartbeatTimeout, receiptTimeout))
+    const shifted = (at: number): number => Math.min(at + shift, Math.max(at, latest))
     this.#heardAt = shifted(this.#heardAt)
     this.#askedAt = shifted(this.#askedAt)
     this.#progressAt = shifted(this.#progressAt)

@@ -15,6 +15,8 @@ export type SessionEvent<Cargo> =
   | { type: 'unwant' }
   | { type: 'opened'; epoch: number }
   | { type: 'gone'; epoch: number; end: ConnectionEnd }
+  /** The peer, or a fault of its, has begun to end the connection: what is written now goes nowhere. */
+  | { type: 'ending'; epoch: number }
   /** The outbox has taken a message. */
   | { type: 'accepted' }
   /** The turn in which `writeSoon` was asked for is over. */

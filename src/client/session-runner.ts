@@ -17,6 +17,9 @@ export interface SessionListener<Cargo> {
   settled(): void
 }
 
+/** Events that messages may be written on. */
+const WRITING: ReadonlySet<string> = new Set<SessionEvent<never>['type']>(['writeTurn', 'flushed', 'pong'])
+
 /** Dials belong to no request: whatever a dial starts must not inherit the async context of who happened to ask. */
 const outsideRequests = new AsyncResource('forksafe client')
 
@@ -54,6 +57,7 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
     }
     this.#isCarryingOut = true
     for (let next: SessionEvent<Cargo> | undefined = event; next !== undefined; next = this.#queue.shift()) {
+      if (WRITING.has(next.type)) this.#lookBeforeWriting()
       for (const effect of this.session.handle(next)) this.#carryOut(effect)
     }
     this.#isCarryingOut = false
@@ -66,6 +70,13 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
   closeSync(code: number): void {
     this.handle({ type: 'writeTurn' })
     this.#connection?.closeSync(code)
+  }
+
+  /** `ws` tells nobody that the peer's Close frame has come, and takes messages that it will never write. */
+  #lookBeforeWriting(): void {
+    if (this.#connection === null || this.#connection.isWritable || this.session.state !== 'open') return
+    for (const effect of this.session.handle({ type: 'ending', epoch: this.session.epoch }))
+      this.#carryOut(effect)
   }
 
   #carryOut(effect: SessionEffect<Cargo>): void {

@@ -124,6 +124,7 @@ t.test(
     client.send('a')
     client.send('sure', { isLevelFixed: true })
     client.do({ type: 'flushed', epoch: 1, sequence: 2 })
+    client.do({ type: 'heard', epoch: 1, at: 5_000 })
     client.ring('watch')
     client.read()
     t.same(client.settled, ['sure FATE_UNKNOWN', 'a written'])
@@ -177,6 +178,7 @@ t.test('an overdue heartbeat is no sleep: a peer that takes nothing is given up 
   const client = new FakeSession({ heartbeatInterval: 700, heartbeatTimeout: 2_000, receiptTimeout: 6_000 })
   client.open()
   client.send('a')
+  client.do({ type: 'heard', epoch: 1, at: 1 })
   while (client.now < 6_000) {
     client.ring('watch')
     client.read()

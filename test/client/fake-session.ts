@@ -28,7 +28,12 @@ export class FakeSession {
   constructor(options: Partial<SessionOptions> = {}) {
     this.session = new ClientSession(
       {
-        ...{ backoff: { min: 250, max: 30_000 }, stableAfter: 5_000, supersededCodes: [] },
+        ...{
+          backoff: { min: 250, max: 30_000 },
+          stableAfter: 5_000,
+          closeTimeout: 5_000,
+          supersededCodes: [],
+        },
         ...{ maxPending: { count: 100, bytes: 10_000_000 }, receipts: 'auto', onUnconfirmed: 'reject' },
         ...{ heartbeatInterval: 20_000, heartbeatTimeout: 10_000, receiptTimeout: 30_000 },
         ...options,

@@ -92,9 +92,24 @@ t.test('after a sleep the peer has a second to be heard', async (t) => {
   ])
 })
 
-t.test('who sleeps again and again does not forgive for ever', async (t) => {
+t.test('that second is the same, however short the timeout', async (t) => {
+  const liveness = begun({ ...OPTIONS, heartbeatTimeout: 30 })
+  liveness.asked(0)
+  liveness.forgive(5_000)
+  verdicts(t, liveness, [
+    [5_999, 'fine'],
+    [6_000, 'silent'],
+  ])
+})
+
+t.test('who sleeps again and again does not forgive more and more', async (t) => {
   const liveness = begun({ ...OPTIONS, heartbeatTimeout: 300 })
   liveness.asked(0)
-  for (const woken of [5_000, 5_100, 5_200]) liveness.forgive(woken)
-  t.equal(liveness.judge(5_500), 'silent')
+  for (const woken of [5_000, 10_000, 15_000]) {
+    liveness.forgive(woken)
+    liveness.flushed(true, woken)
+    liveness.asked(woken)
+  }
+  liveness.answered(15_000)
+  t.equal(liveness.dueAt(), 15_700 + OPTIONS.heartbeatInterval)
 })

@@ -337,3 +337,30 @@ t.test('what was written when a fork window opens is proved before the connectio
   resource?.resume()
   t.match(await meanwhile, { epoch: 2 })
 })
+
+t.test('what is sent while the server says goodbye waits for the next connection', async (t) => {
+  const wss = await server(t)
+  const got: string[] = []
+  wss.on('connection', (socket, { socket: tcp }) => {
+    socket.on('message', (data) => {
+      got.push(String(data))
+      if (String(data) !== 'restart, please') return
+      // In one packet: who has read the message has read the Close frame as well.
+      tcp.cork()
+      socket.send('bye')
+      socket.close(1012, 'restart')
+      tcp.uncork()
+    })
+  })
+  const relay = await tcpRelay(t, wss.url)
+  const client = newClient(t, relay.url, { closeTimeout: 100 })
+  const [bye, lost] = [once(client, 'message'), once(client, 'lost')]
+  await client.send('restart, please', { level: 'written' })
+  await bye
+  // Our answer to the Close frame does not arrive: the connection stays as it is until closeTimeout.
+  relay.connections[0]?.stall()
+  const sent = client.send('meanwhile')
+  t.match(await lost, [{ code: 1012 }])
+  t.match(await sent, { level: 'received', epoch: 2 })
+  t.same(got, ['restart, please', 'meanwhile'])
+})

@@ -26,7 +26,7 @@ scene(t, {
 
 scene(t, {
   peer: 'floods with pings and reads nothing: the connection stays',
-  acts: [upgrades(), stopsReading, sends(FLOOD)],
+  acts: [upgrades(), stopsReading, sends(FLOOD), talks],
   warnings: [DEGRADED],
   play: async ({ t, client }) => {
     t.match(await client.send('a'), { level: 'written', epoch: 1 })
@@ -71,21 +71,24 @@ const settledCodes = async (sends: readonly Promise<unknown>[]): Promise<Set<str
   )
 }
 
-for (const [peer, talking] of [
-  ['never reads', []],
-  ['never reads, but talks', [talks]],
-  ['never reads, and has ended its own side of TCP', [ends]],
+const SILENT = /silent and did not answer a ping within 250 ms/
+const STUCK = /did not take what was written within 600 ms/
+
+for (const [peer, talking, says, warnings] of [
+  ['never reads and says nothing', [], SILENT, []],
+  ['never reads, but talks', [talks], STUCK, [DEGRADED]],
+  ['never reads, and has ended its own side of TCP', [ends], SILENT, []],
 ] as const)
   scene(t, {
-    peer: `${peer}: given up when the kernel takes nothing more`,
+    peer: `${peer}: given up, and each message has its own truth`,
     acts: [upgrades(), stopsReading, ...talking],
     options: ONCE,
-    warnings: [DEGRADED],
+    warnings,
     play: async ({ t, client }) => {
       const end = event(client, 'lost')
       const sends = Array.from({ length: 14 }, () => client.send(MIB))
       const codes = settledCodes(sends)
-      t.match(await end, [{ code: 1006 }])
+      t.match(await end, [{ code: 1006, message: says }])
       t.equal(client.state, 'waiting')
       await client.close()
       const seen = await codes

@@ -16,8 +16,8 @@ export const FATE_UNKNOWN = { code: 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN' }
 export const ONCE = { backoff: { min: LONG, max: LONG } }
 const QUICK = {
   heartbeatInterval: 60,
-  heartbeatTimeout: 150,
-  receiptTimeout: 400,
+  heartbeatTimeout: 250,
+  receiptTimeout: 600,
   backoff: { min: 5, max: 20 },
 }
 

@@ -55,7 +55,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'delivery.js',
     find: 'this.#barrier.reset();',
     replace: '',
-    breaks: 'a receipt has its proof',
+    breaks: 'a slow consumer holds the upstream back',
   },
   {
     title: 'a receipt names the connection after the one that it went over',
@@ -316,17 +316,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     title: 'who stumbles again and again forgives for ever',
     file: 'liveness.js',
-    find: 'Math.min(at + shift, Math.max(at, now))',
+    find: 'Math.min(at + shift, Math.max(at, latest))',
     replace: 'at + shift',
     shownBy: 4_166_406_693,
     breaks: 'a dead connection is found',
-  },
-  {
-    title: 'an overdue heartbeat passes for a sleep',
-    file: 'delivery.js',
-    find: 'this.#liveness.isLate(this.#ringsAt, now)',
-    replace: 'this.#liveness.isLate(this.#liveness.dueAt(), now)',
-    shownBy: 3_957_185_378,
-    breaks: 'every promise settles in time',
   },
 ]

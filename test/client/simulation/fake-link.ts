@@ -113,6 +113,10 @@ export class FakeLink implements Connection, Readable {
     this.#otherEnd = otherEnd(this)
   }
 
+  get isWritable(): boolean {
+    return !this.isGone && !this.isTerminated && !this.#isClosing
+  }
+
   /** Whether our process has read a Close frame of the peer. */
   get isClosedByPeer(): boolean {
     return this.#peerCode !== null
