@@ -33,10 +33,11 @@ export class Messages {
     return settled
   }
 
-  /** Keeps `window` of them on their way until `isEnough`, each of another size. */
+  /** Keeps `window` of them on their way until `isEnough` or the client takes no more, each of another size. */
   async stream(window: number, isEnough: () => boolean): Promise<void> {
     const one = async (): Promise<void> => {
-      while (!isEnough()) await this.send(SIZES[this.sent.length % SIZES.length])
+      while (!isEnough() && !CLOSED.includes(this.#client.state))
+        await this.send(SIZES[this.sent.length % SIZES.length])
     }
     await Promise.all(Array.from({ length: window }, one))
   }
@@ -56,3 +57,4 @@ export class Messages {
 
 /** Short and long in turn: frames with all three kinds of length. */
 const SIZES: readonly number[] = [10, 100, 125, 126, 3_000, 20, 66_000, 64]
+const CLOSED: readonly string[] = ['draining', 'closing', 'closed']

@@ -4,11 +4,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { withDeadline } from '../../support/deadline.js'
+import { eventually, withDeadline } from '../../support/deadline.js'
 import { endingWithUs } from '../../support/ending-with-us.js'
 import { freePort } from '../../support/free-port.js'
 import { needsPackage } from '../../support/tools.js'
@@ -31,6 +32,8 @@ export interface ProxyKind {
   reloadSignal: NodeJS.Signals
   /** Says that a configuration, the first or a new one, is at work. */
   atWork: RegExp
+  /** Where its master can be asked whether it listens to signals again: haproxy's loses one that comes before that. */
+  console?: (folder: string) => string
 }
 
 export const NGINX: ProxyKind = {
@@ -65,7 +68,7 @@ export const NGINX: ProxyKind = {
 export const HAPROXY: ProxyKind = {
   name: 'haproxy',
   needs: needsPackage('haproxy', '/usr/sbin/haproxy'),
-  args: (file) => ['-W', '-f', file],
+  args: (file, folder) => ['-W', '-S', `unix@${folder}/console`, '-f', file],
   configuration: ({ port, socket, patience }) => `
 global
   maxconn 200
@@ -83,11 +86,13 @@ listen websockets
 `,
   reloadSignal: 'SIGUSR2',
   atWork: /Loading success/,
+  console: (folder) => join(folder, 'console'),
 }
 
 export class ProxyProcess extends EventEmitter<{ line: [] }> {
   readonly url: string
   readonly #kind: ProxyKind
+  readonly #folder: string
   readonly #process: ChildProcess
   readonly #lines: string[] = []
 
@@ -95,6 +100,7 @@ export class ProxyProcess extends EventEmitter<{ line: [] }> {
     super()
     this.url = `ws://127.0.0.1:${port}/`
     this.#kind = kind
+    this.#folder = folder
     // A group of its own: its workers outlive a master that is killed.
     const command = [`/usr/sbin/${kind.name}`, ...kind.args(file, folder)]
     const [program = '', ...args] = endingWithUs('SIGTERM', command)
@@ -129,8 +135,20 @@ export class ProxyProcess extends EventEmitter<{ line: [] }> {
   /** New workers take what comes from now on; the old ones keep their connections as long as they may. */
   async reload(): Promise<void> {
     const next = this.#timesConfigured + 1
+    await this.#attentive()
     this.#process.kill(this.#kind.reloadSignal)
     await this.#configured(next)
+  }
+
+  /** Settles when its master answers, so that it is in its loop and hears signals. */
+  async #attentive(): Promise<void> {
+    const path = this.#kind.console?.(this.#folder)
+    if (path === undefined) return
+    await eventually(
+      () => isAnswered(path),
+      (isAttentive) => isAttentive,
+      { what: `the master of ${this.#kind.name} to answer` },
+    )
   }
 
   get #timesConfigured(): number {
@@ -150,6 +168,7 @@ export class ProxyProcess extends EventEmitter<{ line: [] }> {
   async #end(): Promise<void> {
     const { pid, exitCode, signalCode } = this.#process
     if (pid === undefined) return
+    if (exitCode === null && signalCode === null) await this.#attentive()
     const gone = exitCode === null && signalCode === null ? once(this.#process, 'close') : null
     this.#process.kill('SIGTERM')
     await withDeadline(Promise.resolve(gone), { what: `${this.#kind.name} to end` }).finally(() => {
@@ -159,3 +178,15 @@ export class ProxyProcess extends EventEmitter<{ line: [] }> {
     })
   }
 }
+
+/** While a master begins anew its console refuses, or ends without an answer. */
+const isAnswered = (console: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(console, () => socket.write('show proc\n'))
+    socket.once('data', () => {
+      resolve(true)
+      socket.destroy()
+    })
+    socket.on('error', () => {})
+    socket.once('close', () => resolve(false))
+  })
