@@ -7,18 +7,7 @@ import { type GuardedClientOptions, guardedClient } from '../../src/client/index
 import { resourcesNewestFirst } from '../../src/shared/resources.js'
 import { eventually, withDeadline } from '../support/deadline.js'
 import { recordingUpstream } from '../support/recording-upstream.js'
-
-let clients = 0
-const newClient = (t: Test, url: string, options: Partial<GuardedClientOptions> = {}) => {
-  const client = guardedClient(`client ${++clients}`, {
-    url,
-    backoff: { min: 10, max: 50 },
-    closeTimeout: 500,
-    ...options,
-  })
-  t.teardown(() => client.terminate())
-  return client
-}
+import { newClient } from './new-client.js'
 
 /** A raw TCP server that does what `talk` does with each connection, and knows which are open. */
 const rawServer = async (t: Test, talk: (socket: Socket) => void) => {
