@@ -234,10 +234,10 @@ export class ClientSession<Cargo> {
     if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
   }
 
-  /** What is sent from now on waits for the next connection; what was written may still be proved by nothing. */
+  /** What is sent from now on waits for the next connection; what was written can still be proved. */
   #ending(epoch: number): void {
-    if (epoch !== this.#live || this.#state !== 'open' || !this.delivery.isConnected) return
-    this.delivery.abandon()
+    if (epoch !== this.#live || this.#state !== 'open' || this.delivery.isHeld) return
+    this.delivery.hold()
     this.#emit({ type: 'setTimer', name: 'close', ms: this.#options.closeTimeout })
   }
 

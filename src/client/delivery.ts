@@ -80,6 +80,11 @@ export class Delivery<Cargo> {
     return this.#pings === 'proved' ? 'received' : null
   }
 
+  /** Whether nothing more is written to the connection that is there. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
   /** Whether there is a connection that can be used. */
   get isConnected(): boolean {
     return this.#epoch !== null
