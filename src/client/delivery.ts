@@ -404,8 +404,10 @@ export class Delivery<Cargo> {
     this.#liveness.forget()
     if (this.#pings === 'missing') return
     const before = this.#chance.now() - this.#options.receiptTimeout
+    // What an earlier connection had, and this one has not yet, waits for its turn and not for a receipt.
     const unproved = this.outbox
       .unconfirmed()
+      .filter(({ sequence }) => sequence <= this.outbox.lastWritten)
       .filter(({ level, writtenAt }) => level !== 'written' && writtenAt !== null && writtenAt <= before)
     const why = `its receipt was not read within ${this.#options.receiptTimeout} ms, because incoming messages were not taken`
     this.reject(unproved, 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN', why)
