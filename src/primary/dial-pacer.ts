@@ -9,6 +9,9 @@ import { MAX_OPEN_ASKS } from '../shared/protocol.js'
 /** Most origins with a bucket of their own; all others share one, so that a worker cannot fill the primary's memory. */
 const MAX_ORIGINS = 1_000
 const SECOND = 1_000
+/** Tokens flow in as fractions: what rounding takes from a whole one must not cost its owner a millisecond. */
+const ROUNDING = 1e-9
+const WHOLE_TOKEN = 1 - ROUNDING
 
 /** A worker's place in a queue. */
 export interface Place {
@@ -54,8 +57,8 @@ export class DialPacer {
     if (this.#rate === 0) return { answer: 'now' }
     const bucket = this.#bucketOf(origin, now)
     this.#fill(bucket, now)
-    if (bucket.queue.size === 0 && bucket.tokens >= 1) {
-      bucket.tokens--
+    if (bucket.queue.size === 0 && bucket.tokens >= WHOLE_TOKEN) {
+      bucket.tokens = Math.max(0, bucket.tokens - 1)
       return { answer: 'now' }
     }
     const ask: Ask = { worker, id, bucket }
@@ -81,7 +84,7 @@ export class DialPacer {
     for (const bucket of this.#buckets.values()) {
       this.#fill(bucket, now)
       for (const ask of bucket.queue) {
-        if (this.#rate > 0 && bucket.tokens < 1) break
+        if (this.#rate > 0 && bucket.tokens < WHOLE_TOKEN) break
         bucket.tokens = Math.max(0, bucket.tokens - 1)
         this.#take(ask)
         granted.push(ask)
@@ -115,7 +118,7 @@ export class DialPacer {
 
   /** Until the bucket will have held `count` tokens more than have been taken by now. */
   #msUntil({ tokens }: Bucket, count: number): number {
-    return this.#rate === 0 ? 0 : Math.max(0, ((count - tokens) / this.#rate) * SECOND)
+    return this.#rate === 0 ? 0 : Math.max(0, Math.ceil(((count - ROUNDING - tokens) / this.#rate) * SECOND))
   }
 
   #bucketOf(origin: string, now: number): Bucket {
