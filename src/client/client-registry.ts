@@ -3,6 +3,7 @@
 
 import { show } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
+import { checkName } from './check-name.js'
 import type { GuardedClientOptions } from './client-options.js'
 import { GuardedClient } from './guarded-client.js'
 import { differingOption } from './parse-client-options.js'
@@ -33,7 +34,7 @@ const clients = (): Map<string, Entry> => {
  * @throws FORKSAFE_ERR_CLIENT_NO_LEASE: `exclusive`.
  */
 export const guardedClient = (name: string, options?: GuardedClientOptions): GuardedClient => {
-  checkName(name)
+  checkName(name, 'a client', 'FORKSAFE_ERR_CLIENT_OPTIONS')
   const existing = clients().get(name)
   if (options === undefined) {
     if (existing !== undefined) return existing.client
@@ -58,13 +59,4 @@ const create = (name: string, options: GuardedClientOptions): GuardedClient => {
   clients().set(name, { client, options: { ...options } })
   client.once('closed', () => void clients().delete(name))
   return client
-}
-
-const checkName = (name: unknown): void => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (typeof name === 'string' && /^[^\x00-\x1f\x7f]{1,200}$/.test(name)) return
-  throw new ForksafeError(
-    'FORKSAFE_ERR_CLIENT_OPTIONS',
-    `name of a client: ${show(name)} is not a text of 1 to 200 characters without control characters`,
-  )
 }

@@ -4,6 +4,7 @@
 
 import { show } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
+import { checkName } from './check-name.js'
 import { differingProtectOption, type ProtectOptions } from './protect-options.js'
 import { ProtectedResource } from './protected-resource.js'
 
@@ -35,7 +36,7 @@ const entries = (): Map<string, Entry> => {
  * @throws FORKSAFE_ERR_RESOURCE_UNKNOWN: no options, and none of that name.
  */
 export const protect = <Value>(name: string, options?: ProtectOptions<Value>): ProtectedResource<Value> => {
-  checkName(name)
+  checkName(name, 'a protected resource', 'FORKSAFE_ERR_RESOURCE_OPTIONS')
   const existing = entries().get(name)
   if (existing === undefined) return create(name, options)
   const differing = options === undefined ? undefined : differingProtectOption(existing.options, options)
@@ -62,13 +63,4 @@ const create = <Value>(
   entries().set(name, { resource, options: { ...options } })
   resource.once('closed', () => void entries().delete(name))
   return resource
-}
-
-const checkName = (name: unknown): void => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (typeof name === 'string' && /^[^\x00-\x1f\x7f]{1,200}$/.test(name)) return
-  throw new ForksafeError(
-    'FORKSAFE_ERR_RESOURCE_OPTIONS',
-    `name of a protected resource: ${show(name)} is not a text of 1 to 200 characters without control characters`,
-  )
 }
