@@ -47,6 +47,8 @@ export type ArbiterEvent =
   | { type: 'keep'; claimant: number }
   /** It cannot, or shall not: what it was handed goes back. */
   | { type: 'giveBack'; claimant: number; why: string }
+  /** The same for all of a generation: what they hold goes to others, if there are any. */
+  | { type: 'distrusted'; generation: number; why: string }
   /** @param to null: whoever is next. */
   | { type: 'handOver'; request: number; lease: string; to: number | null }
   /** The moment that `nextDeadline` named is there. */
@@ -64,7 +66,14 @@ export type ArbiterEffect =
   | { type: 'tried'; claimant: number; failure: string | null }
   | { type: 'handedOver'; request: number; failure: string | null }
   /** For people. `gap`: ms in which nobody had it open; null: nobody had it before. */
-  | { type: 'acquired'; lease: string; claimant: number; grant: number; from: number | null; gap: number | null }
+  | {
+      type: 'acquired'
+      lease: string
+      claimant: number
+      grant: number
+      from: number | null
+      gap: number | null
+    }
   | { type: 'lost'; lease: string; claimant: number; grant: number; why: string }
 
 export class LeaseArbiter {
@@ -143,6 +152,10 @@ export class LeaseArbiter {
         return this.#keep(event.claimant)
       case 'giveBack':
         return this.#giveBack(event.claimant, event.why)
+      case 'distrusted':
+        for (const [claimant, { generation }] of Object.entries(this.state.claimants))
+          if (generation === event.generation) this.#giveBack(Number(claimant), event.why)
+        return
       case 'handOver':
         return this.#handOver(event)
       case 'tick':
@@ -344,12 +357,7 @@ export class LeaseArbiter {
     this.#beginMove(lease, holder, { kind: 'request', to: target.claimant, request }, 'it is handed over')
   }
 
-  #beginMove(
-    lease: Lease,
-    holder: Holder,
-    move: Pick<Move, 'kind' | 'to' | 'request'>,
-    why: string,
-  ): void {
+  #beginMove(lease: Lease, holder: Holder, move: Pick<Move, 'kind' | 'to' | 'request'>, why: string): void {
     lease.move = { ...move, phase: 'closing', from: holder.claimant, openBy: null, failure: null }
     this.#revoke(holder, why)
   }
@@ -412,7 +420,7 @@ export class LeaseArbiter {
     for (const lease of Object.values(this.state.leases)) {
       const { move, holder } = lease
       if (move?.to === claimant) this.#turnBack(lease, move, why)
-      else if (holder?.claimant === claimant && lease.claims.length > 1) this.#revoke(holder, why)
+      else if (holder?.claimant === claimant && this.#next(lease) !== undefined) this.#revoke(holder, why)
     }
   }
 
@@ -436,7 +444,8 @@ export class LeaseArbiter {
   }
 
   #judge(holder: Holder): void {
-    if (this.#overdueAt(holder) <= this.#now) this.#kill(holder.claimant, `it did not answer for ${OVERDUE / 1_000} s`)
+    if (this.#overdueAt(holder) <= this.#now)
+      this.#kill(holder.claimant, `it did not answer for ${OVERDUE / 1_000} s`)
     else if (holder.goneBy !== null && holder.goneBy <= this.#now)
       this.#kill(holder.claimant, 'it was told to let go of what it holds, and did not')
   }
