@@ -35,6 +35,8 @@ interface ClaimRecord extends LeaseRef {
   held: { epoch: number; since: number } | null
   /** Whether it takes messages of standbys: from when it is open until it says that it takes no more. */
   isShared: boolean
+  /** Whom it was told to wait for, last. */
+  told: string
 }
 
 /** Between a standby and the holder of one lease. */
@@ -207,6 +209,7 @@ export class LeaseDesk {
       ...{ worker, claim, lease, kind, identity, name, origin },
       held: null,
       isShared: false,
+      told: '',
     })
     this.#decide({ type: 'claimed', claimant: worker, claim, lease })
   }
@@ -288,8 +291,11 @@ export class LeaseDesk {
     const holder = this.#holderOf(lease)
     const owner = this.#outside.get(lease) ?? (holder === undefined ? null : this.#ownerOf(holder))
     for (const record of this.#claims.values()) {
-      if (record.lease !== lease || record === holder) continue
-      this.#actions.tell(record.worker, { do: 'owner', claim: record.claim, owner })
+      if (record.lease !== lease) continue
+      const text = record === holder ? '' : JSON.stringify(owner)
+      if (text === record.told) continue
+      record.told = text
+      if (record !== holder) this.#actions.tell(record.worker, { do: 'owner', claim: record.claim, owner })
     }
   }
 
