@@ -13,6 +13,8 @@ type Library = typeof import('proper-lockfile')
 
 /** How often a held folder is refreshed (ms); the library takes no less. */
 const REFRESH = 1_000
+/** No folder is ever too old: two who find one that is can both take it over (issue 121 of the library). */
+const NEVER = Number.POSITIVE_INFINITY
 
 export interface LockFolder {
   /** Synchronous. A folder that somebody removed is given back all the same. */
@@ -21,9 +23,11 @@ export interface LockFolder {
 
 export interface LockFolderWatch {
   /** When a refresh that worked had begun, as `performance.now()`; the making counts as the first. */
-  onRefreshed: (began: number) => void
+  onRefreshed?: (began: number) => void
   /** The folder is gone, or somebody else touched it: it is not refreshed any more. */
   onCompromised: (why: string) => void
+  /** After so many ms without a refresh a folder that is there is taken over. Default: never. */
+  stale?: number
 }
 
 /**
@@ -40,7 +44,7 @@ export const takeLockFolder = (path: string, watch: LockFolderWatch): LockFolder
     const release = lockSync(`${path}#${takes}`, {
       lockfilePath: path,
       realpath: false,
-      stale: Number.POSITIVE_INFINITY,
+      stale: watch.stale ?? NEVER,
       update: REFRESH,
       fs: fileSystem(watch.onRefreshed, removal),
       onCompromised: (error) => {
@@ -78,7 +82,10 @@ let loaded: Library | undefined
  *
  * @param removal keeps the library from removing at exit what this process holds: its sockets live longer.
  */
-const fileSystem = (onRefreshed: (began: number) => void, removal: { isAllowed: boolean }): object => ({
+const fileSystem = (
+  onRefreshed: LockFolderWatch['onRefreshed'],
+  removal: { isAllowed: boolean },
+): object => ({
   mkdirSync: (path: string) => mkdirSync(path, { mode: 0o700 }),
   statSync,
   rmdirSync: (path: string) => {
@@ -87,7 +94,7 @@ const fileSystem = (onRefreshed: (began: number) => void, removal: { isAllowed: 
   utimesSync: (path: string, accessed: Date, modified: Date) => {
     const began = performance.now()
     utimesSync(path, accessed, modified)
-    onRefreshed(began)
+    onRefreshed?.(began)
   },
 })
 
