@@ -7,7 +7,8 @@ import { BareConnects } from './bare-connects.js'
 import { uninstrumentChildren } from './clean-children.js'
 import { upstreamClock } from './exclusive-log.js'
 import { ExclusiveUpstream } from './exclusive-upstream.js'
-import { judgeConnections, judgeExclusive, percentile, violationsOf } from './judge-exclusive.js'
+import { judgeConnections, judgeExclusive, violationsOf } from './judge-exclusive.js'
+import { percentile } from './percentile.js'
 
 uninstrumentChildren()
 

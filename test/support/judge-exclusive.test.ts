@@ -2,13 +2,8 @@
 
 import t from 'tap'
 import { readUpstreamLog } from './exclusive-log.js'
-import {
-  type Demands,
-  judgeConnections,
-  judgeExclusive,
-  percentile,
-  violationsOf,
-} from './judge-exclusive.js'
+import { type Demands, judgeConnections, judgeExclusive, violationsOf } from './judge-exclusive.js'
+import { percentile } from './percentile.js'
 import { readJournal } from './sender-journal.js'
 
 /** `1 open 1 feed A` and so on, with whole numbers for times. */
@@ -105,6 +100,13 @@ t.test('each untruth about messages is found', async (t) => {
   t.match(stranger, [/sent by nobody: x\.1 4/])
   const many = `${Array.from({ length: 9 }, (_, index) => `sent ${index}, said ${index} received`).join(', ')}`
   t.match(messages(many, '99', AFTER_FAULT), [/^9 messages confirmed .*0\.7 4 …$/, /nobody/])
+})
+
+t.test('of many overlaps a few are named', async (t) => {
+  const log = logOf(...Array.from({ length: 9 }, (_, index) => `${index} open ${index} feed A`))
+  const told = violationsOf(judgeExclusive(log, []), CALM)
+  t.equal(told.length, 6)
+  t.equal(told.at(-1), '… and 31 times more')
 })
 
 t.test('half a line at the end of a log or a journal is not read', async (t) => {

@@ -218,21 +218,18 @@ export const violationsOf = (judgement: Judgement, { mayDouble, isAllOwed }: Dem
     ['never arrived, though nothing stood in the way', isAllOwed ? missing : []],
     ['rejected, though nothing stood in the way', isAllOwed ? rejected : []],
   ]
+  const overlaps = judgement.overlaps.map(
+    ({ identity, first, second, ms }) =>
+      `two connections of ${identity} at once for ${ms.toFixed(1)} ms: ${second} was opened beside ${first}`,
+  )
+  const unnamed = overlaps.length - MOST_NAMED
   return [
-    ...judgement.overlaps.map(
-      ({ identity, first, second, ms }) =>
-        `two connections of ${identity} at once for ${ms.toFixed(1)} ms: ${second} was opened beside ${first}`,
-    ),
+    ...overlaps.slice(0, MOST_NAMED),
+    ...(unnamed > 0 ? [`… and ${unnamed} times more`] : []),
     ...told.flatMap(([what, names]) => {
       if (names.length === 0) return []
       const more = names.length > MOST_NAMED ? ' …' : ''
       return [`${names.length} messages ${what}: ${names.slice(0, MOST_NAMED).join(', ')}${more}`]
     }),
   ]
-}
-
-/** The smallest value that at least that part of all does not exceed; NaN of none. */
-export const percentile = (values: readonly number[], part: number): number => {
-  const sorted = [...values].sort((one, other) => one - other)
-  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN
 }
