@@ -16,6 +16,7 @@ const DEBIAN_PACKAGES = [
   { name: 'python3-tornado', file: '/usr/lib/python3/dist-packages/tornado/__init__.py' },
   { name: 'libmojolicious-perl', file: '/usr/share/perl5/Mojolicious.pm' },
   { name: 'nginx-light', file: '/usr/sbin/nginx' },
+  { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
