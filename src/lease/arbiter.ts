@@ -64,7 +64,14 @@ export type ArbiterEffect =
   | { type: 'tried'; claimant: number; failure: string | null }
   | { type: 'handedOver'; request: number; failure: string | null }
   /** For people. `gap`: ms in which nobody had it open; null: nobody had it before. */
-  | { type: 'acquired'; lease: string; claimant: number; grant: number; from: number | null; gap: number | null }
+  | {
+      type: 'acquired'
+      lease: string
+      claimant: number
+      grant: number
+      from: number | null
+      gap: number | null
+    }
   | { type: 'lost'; lease: string; claimant: number; grant: number; why: string }
 
 export class LeaseArbiter {
@@ -87,7 +94,7 @@ export class LeaseArbiter {
   /** When `tick` is to come next; null: nothing is waited for. */
   nextDeadline(): number | null {
     const deadlines = Object.values(this.state.leases).flatMap(({ holder, move }) => [
-      ...(holder === null ? [] : [this.#overdueAt(holder), holder.goneBy ?? Number.POSITIVE_INFINITY]),
+      ...(holder === null ? [] : [this.#overdueAt(holder), this.#goneBy(holder)]),
       move?.openBy ?? Number.POSITIVE_INFINITY,
     ])
     const next = Math.min(...deadlines)
@@ -344,12 +351,7 @@ export class LeaseArbiter {
     this.#beginMove(lease, holder, { kind: 'request', to: target.claimant, request }, 'it is handed over')
   }
 
-  #beginMove(
-    lease: Lease,
-    holder: Holder,
-    move: Pick<Move, 'kind' | 'to' | 'request'>,
-    why: string,
-  ): void {
+  #beginMove(lease: Lease, holder: Holder, move: Pick<Move, 'kind' | 'to' | 'request'>, why: string): void {
     lease.move = { ...move, phase: 'closing', from: holder.claimant, openBy: null, failure: null }
     this.#revoke(holder, why)
   }
@@ -424,6 +426,14 @@ export class LeaseArbiter {
     return Math.max(known.heardAt, grantedAt) + OVERDUE
   }
 
+  /** Whoever is killed already is waited for, not judged again. */
+  #goneBy({ claimant, goneBy }: Holder): number {
+    const known = this.state.claimants[claimant]
+    return known === undefined || known.isCondemned
+      ? Number.POSITIVE_INFINITY
+      : (goneBy ?? Number.POSITIVE_INFINITY)
+  }
+
   #tick(dueAt: number): void {
     // This process slept: nobody could be heard meanwhile, and nobody is to blame.
     if (this.#now - dueAt > SLEPT) return this.#forgive(this.#now - dueAt)
@@ -436,8 +446,9 @@ export class LeaseArbiter {
   }
 
   #judge(holder: Holder): void {
-    if (this.#overdueAt(holder) <= this.#now) this.#kill(holder.claimant, `it did not answer for ${OVERDUE / 1_000} s`)
-    else if (holder.goneBy !== null && holder.goneBy <= this.#now)
+    if (this.#overdueAt(holder) <= this.#now)
+      this.#kill(holder.claimant, `it did not answer for ${OVERDUE / 1_000} s`)
+    else if (this.#goneBy(holder) <= this.#now)
       this.#kill(holder.claimant, 'it was told to let go of what it holds, and did not')
   }
 

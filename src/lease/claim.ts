@@ -187,7 +187,8 @@ export class LeaseClaimCore {
     Object.assign(this.state, { grant: null, epoch: null, isSuperseded: false })
     this.#moveTo(isFinal ? 'ended' : 'waiting', 'free')
     // A superseded one is said to be so even if it is final: nobody else may fight for the place.
-    if (grant !== null && (!isFinal || isSuperseded)) this.#emit({ type: 'tellReleased', grant, isSuperseded })
+    if (grant !== null && (!isFinal || isSuperseded))
+      this.#emit({ type: 'tellReleased', grant, isSuperseded })
     if (isFinal) this.#emit({ type: 'tellWithdrawn' })
   }
 
