@@ -246,6 +246,7 @@ export class LeaseArbiter {
   #fill(name: string, lease: Lease): void {
     const { move } = lease
     if (move === null) return this.#grantTo(name, lease, this.#next(lease))
+    if (lease.isBarred) return this.#abandonMove(lease, move, 'another session took our place meanwhile')
     if (move.phase === 'closing') {
       const target = this.#eligible(lease, move.to)
       if (target !== undefined) {
@@ -385,9 +386,14 @@ export class LeaseArbiter {
   #blocked(lease: Lease, holder: Holder): void {
     const { move } = lease
     if (move?.to !== holder.claimant || move.phase !== 'opening') return
-    move.failure = 'another supervisor or program took it meanwhile'
+    this.#abandonMove(lease, move, 'another supervisor or program took it meanwhile')
+  }
+
+  /** What came between says nothing about whoever was to have it. */
+  #abandonMove(lease: Lease, move: Move, why: string): void {
+    move.failure ??= why
     this.#endMove(lease, move)
-    if (move.kind === 'trial') this.#tellIfTried(holder.claimant)
+    if (move.kind === 'trial' && move.phase !== 'returning') this.#tellIfTried(move.to)
   }
 
   #tellIfTried(claimant: number): void {
