@@ -393,7 +393,8 @@ export class LeaseArbiter {
   #abandonMove(lease: Lease, move: Move, why: string): void {
     move.failure ??= why
     this.#endMove(lease, move)
-    if (move.kind === 'trial' && move.phase !== 'returning') this.#tellIfTried(move.to)
+    const isAwaited = move.phase === 'closing' || move.phase === 'opening'
+    if (move.kind === 'trial' && isAwaited) this.#tellIfTried(move.to)
   }
 
   #tellIfTried(claimant: number): void {
