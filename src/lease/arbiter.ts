@@ -13,7 +13,7 @@ import {
   type Lease,
   type Move,
 } from './arbiter-state.js'
-import { OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from './timing.js'
+import { HEARTBEAT, OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from './timing.js'
 
 /** For a new holder to be open: its one attempt has a deadline of its own, and this is beyond any sensible one. */
 const OPEN_LIMIT = 60_000
@@ -50,7 +50,7 @@ export type ArbiterEvent =
   /** @param to null: whoever is next. */
   | { type: 'handOver'; request: number; lease: string; to: number | null }
   /** The moment that `nextDeadline` named is there. */
-  | { type: 'tick'; dueAt: number }
+  | { type: 'tick' }
 
 export type ArbiterEffect =
   | { type: 'grant'; claimant: number; claim: number; grant: number; lease: string }
@@ -86,19 +86,26 @@ export class LeaseArbiter {
   /** Decides; `now` is monotonic ms. The effects are to be carried out in their order. */
   handle(event: ArbiterEvent, now: number): ArbiterEffect[] {
     this.#now = now
+    this.#forgiveIfAsleep()
     this.#dispatch(event)
     for (const name of Object.keys(this.state.leases)) this.#settle(name)
+    this.state.dueAt = this.#nextDeadline()
     return this.#effects.splice(0)
   }
 
   /** When `tick` is to come next; null: nothing is waited for. */
   nextDeadline(): number | null {
+    return this.state.dueAt
+  }
+
+  /** Somebody who holds is looked after each second, so that it shows when this process slept. */
+  #nextDeadline(): number | null {
     const deadlines = Object.values(this.state.leases).flatMap(({ holder, move }) => [
       ...(holder === null ? [] : [this.#overdueAt(holder), this.#goneBy(holder)]),
       move?.openBy ?? Number.POSITIVE_INFINITY,
     ])
     const next = Math.min(...deadlines)
-    return Number.isFinite(next) ? next : null
+    return Number.isFinite(next) ? Math.min(next, this.#now + HEARTBEAT) : null
   }
 
   #dispatch(event: ArbiterEvent): void {
@@ -153,7 +160,7 @@ export class LeaseArbiter {
       case 'handOver':
         return this.#handOver(event)
       case 'tick':
-        return this.#tick(event.dueAt)
+        return this.#tick()
     }
   }
 
@@ -441,9 +448,16 @@ export class LeaseArbiter {
       : (goneBy ?? Number.POSITIVE_INFINITY)
   }
 
-  #tick(dueAt: number): void {
-    // This process slept: nobody could be heard meanwhile, and nobody is to blame.
-    if (this.#now - dueAt > SLEPT) return this.#forgive(this.#now - dueAt)
+  /**
+   * This process slept: nobody could be heard meanwhile, and nobody is to blame. Whatever is read first shows it; what
+   * the others sent may still lie unread.
+   */
+  #forgiveIfAsleep(): void {
+    const late = this.#now - (this.state.dueAt ?? this.#now)
+    if (late > SLEPT) this.#forgive(late)
+  }
+
+  #tick(): void {
     for (const lease of Object.values(this.state.leases)) {
       const { holder, move } = lease
       if (holder !== null) this.#judge(holder)

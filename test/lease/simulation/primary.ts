@@ -156,7 +156,7 @@ export class Primary {
     if (dueAt === null) return
     const timer = this.process.setTimer(dueAt - this.#loop.now, () => {
       timer.isCleared = true
-      this.#handle({ type: 'tick', dueAt })
+      this.#handle({ type: 'tick' })
       this.#judge.ticked(this.arbiter.nextDeadline())
     })
     this.#timer = timer
