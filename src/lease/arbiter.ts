@@ -222,12 +222,12 @@ export class LeaseArbiter {
   }
 
   #exited(claimant: number): void {
-    delete this.state.claimants[claimant]
     for (const [name, lease] of Object.entries(this.state.leases)) {
       lease.claims = lease.claims.filter((claim) => claim.claimant !== claimant)
       if (lease.holder?.claimant === claimant) this.#free(name, lease, 'its process ended')
       if (lease.move?.to === claimant) this.#turnBack(lease, lease.move, 'its process ended')
     }
+    delete this.state.claimants[claimant]
   }
 
   #free(name: string, lease: Lease, why: string): void {
@@ -324,7 +324,8 @@ export class LeaseArbiter {
     const { move } = lease
     if (move?.to !== holder.claimant || move.phase !== 'opening') return
     move.openBy = null
-    if (move.kind === 'request') return this.#endMove(lease, move)
+    const isWatched = this.state.claimants[holder.claimant]?.isOnTrial === true
+    if (move.kind === 'request' || !isWatched) return this.#endMove(lease, move)
     move.phase = 'watched'
     this.#tellIfTried(holder.claimant)
   }
@@ -381,7 +382,14 @@ export class LeaseArbiter {
     move.openBy = null
     const { holder } = lease
     if (!wasClosing && holder?.claimant === move.to) this.#revoke(holder, why)
-    if (move.kind === 'trial') this.#emit({ type: 'tried', claimant: move.to, failure: move.failure })
+    if (move.kind === 'trial') this.#trialFailed(move.to, move.failure)
+  }
+
+  /** One failure is enough: it is said once, and nothing more is granted to it. */
+  #trialFailed(claimant: number, failure: string): void {
+    if (this.state.claimants[claimant]?.isOnTrial !== true) return
+    this.#change(claimant, { isOnTrial: false, hasFailed: true })
+    this.#emit({ type: 'tried', claimant, failure })
   }
 
   #endMove(lease: Lease, move: Move): void {
@@ -405,6 +413,7 @@ export class LeaseArbiter {
   }
 
   #tellIfTried(claimant: number): void {
+    if (this.state.claimants[claimant]?.isOnTrial !== true) return
     if (this.#trialsOf(claimant).every(({ phase }) => phase === 'watched'))
       this.#emit({ type: 'tried', claimant, failure: null })
   }
@@ -424,6 +433,9 @@ export class LeaseArbiter {
   }
 
   #giveBack(claimant: number, why: string): void {
+    // Who waits for the verdict is told; who has heard one decided this itself.
+    const isAwaited = this.#trialsOf(claimant).some(({ phase }) => phase === 'closing' || phase === 'opening')
+    if (isAwaited) this.#trialFailed(claimant, why)
     this.#change(claimant, { isOnTrial: false, hasFailed: true })
     for (const lease of Object.values(this.state.leases)) {
       const { move, holder } = lease
