@@ -3,6 +3,7 @@
 import type { Campaign } from './campaign.js'
 import { clientKills } from './client-kills/round.js'
 import { clientModel } from './client-model.js'
+import { leaseModel } from './lease-model.js'
 import { lifecycle } from './lifecycle/round.js'
 
-export const CAMPAIGNS: readonly Campaign[] = [clientKills, clientModel, lifecycle]
+export const CAMPAIGNS: readonly Campaign[] = [clientKills, clientModel, leaseModel, lifecycle]

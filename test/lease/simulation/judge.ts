@@ -30,6 +30,8 @@ export class Judge {
   readonly #granted = new Map<string, { worker: Worker; grant: number; revokedAt: number | null }>()
   readonly #condemned = new Set<number>()
   readonly #failed = new Set<number>()
+  readonly #leaving = new Set<number>()
+  readonly #needed = new Set<string>()
   /** Workers by their processes' names: who wrote a frame. */
   readonly workers = new Map<string, Worker>()
 
@@ -86,6 +88,8 @@ export class Judge {
 
   handled(event: ArbiterEvent, effects: readonly ArbiterEffect[], primary: Primary): void {
     if (event.type !== 'renewed') this.verdicts.tell(() => `arbiter ← ${JSON.stringify(event)}`)
+    if (event.type === 'leaving') this.#leaving.add(event.claimant)
+    if (event.type === 'needed') this.#needed.add(`${event.claimant} ${event.claim}`)
     for (const effect of effects) {
       if (effect.type !== 'holderChanged') this.verdicts.tell(() => `arbiter → ${JSON.stringify(effect)}`)
       switch (effect.type) {
@@ -117,7 +121,10 @@ export class Judge {
     }
   }
 
-  #grant({ claimant, grant, lease }: Extract<ArbiterEffect, { type: 'grant' }>, primary: Primary): void {
+  #grant(
+    { claimant, claim, grant, lease }: Extract<ArbiterEffect, { type: 'grant' }>,
+    primary: Primary,
+  ): void {
     if (grant <= this.#lastGrant)
       this.verdicts.violation('grants and epochs only grow', `grant ${grant} after ${this.#lastGrant}`)
     this.#lastGrant = grant
@@ -133,9 +140,10 @@ export class Judge {
     }
     if (primary.arbiter.state.leases[lease]?.isBarred === true)
       this.verdicts.violation('nobody is granted what is barred', `${lease} for w${claimant}`)
-    if (this.#condemned.has(claimant) || this.#failed.has(claimant))
+    const isLeaving = this.#leaving.has(claimant) && !this.#needed.has(`${claimant} ${claim}`)
+    if (isLeaving || this.#condemned.has(claimant) || this.#failed.has(claimant))
       this.verdicts.violation(
-        'nobody who leaves, has failed or is condemned is handed anything',
+        'who leaves, has failed or is condemned is granted nothing',
         `${lease} for w${claimant}`,
       )
     const worker = primary.members.get(claimant)?.worker

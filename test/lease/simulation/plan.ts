@@ -43,7 +43,8 @@ export const drawPlan = (seed: number): Plan => {
   }))
   if (random.chance(0.7)) steps.push({ after: random.int(100, 3_000), act: start(random, 2, identities) })
   const first = steps.length
-  const rest = Array.from({ length: random.int(1, 9) }, () => drawStep(random, identities, first))
+  const length = random.int(1, random.pick([4, 12, 12, 30]))
+  const rest = Array.from({ length }, () => drawStep(random, identities, first))
   return { seed, delay, steps: [...steps, ...rest] }
 }
 

@@ -60,7 +60,7 @@ export class Primary {
       // What it wrote before is still read; its exit is told by the kernel, not by the channel.
       this.process.receive(this.#random.int(0, 30), () => this.#exited(number))
     })
-    this.#handle({ type: 'joined', claimant: number, generation })
+    this.process.receive(0, () => this.#handle({ type: 'joined', claimant: number, generation }))
     this.process.setTimer(provedAfter, () => this.#handle({ type: 'proved', claimant: number }))
   }
 
