@@ -46,6 +46,8 @@ export interface Holder {
  */
 export interface Move {
   kind: 'trial' | 'request'
+  /** What moves. */
+  lease: string
   phase: 'closing' | 'opening' | 'watched' | 'returning'
   from: number
   to: number
@@ -74,6 +76,8 @@ export interface ArbiterState {
   claimants: Record<number, Claimant>
   /** By what is held, such as `client feed`. */
   leases: Record<string, Lease>
+  /** When the next look at the time was due, as it was told last: what comes much later shows that this process slept. */
+  dueAt: number | null
 }
 
-export const emptyArbiter = (): ArbiterState => ({ lastGrant: 0, claimants: {}, leases: {} })
+export const emptyArbiter = (): ArbiterState => ({ lastGrant: 0, claimants: {}, leases: {}, dueAt: null })

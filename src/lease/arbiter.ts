@@ -13,7 +13,7 @@ import {
   type Lease,
   type Move,
 } from './arbiter-state.js'
-import { OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from './timing.js'
+import { HEARTBEAT, OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from './timing.js'
 
 /** For a new holder to be open: its one attempt has a deadline of its own, and this is beyond any sensible one. */
 const OPEN_LIMIT = 60_000
@@ -52,7 +52,7 @@ export type ArbiterEvent =
   /** @param to null: whoever is next. */
   | { type: 'handOver'; request: number; lease: string; to: number | null }
   /** The moment that `nextDeadline` named is there. */
-  | { type: 'tick'; dueAt: number }
+  | { type: 'tick' }
 
 export type ArbiterEffect =
   | { type: 'grant'; claimant: number; claim: number; grant: number; lease: string }
@@ -88,19 +88,26 @@ export class LeaseArbiter {
   /** Decides; `now` is monotonic ms. The effects are to be carried out in their order. */
   handle(event: ArbiterEvent, now: number): ArbiterEffect[] {
     this.#now = now
+    this.#forgiveIfAsleep()
     this.#dispatch(event)
     for (const name of Object.keys(this.state.leases)) this.#settle(name)
+    this.state.dueAt = this.#nextDeadline()
     return this.#effects.splice(0)
   }
 
   /** When `tick` is to come next; null: nothing is waited for. */
   nextDeadline(): number | null {
+    return this.state.dueAt
+  }
+
+  /** Somebody who holds is looked after each second, so that it shows when this process slept. */
+  #nextDeadline(): number | null {
     const deadlines = Object.values(this.state.leases).flatMap(({ holder, move }) => [
-      ...(holder === null ? [] : [this.#overdueAt(holder), holder.goneBy ?? Number.POSITIVE_INFINITY]),
+      ...(holder === null ? [] : [this.#overdueAt(holder), this.#goneBy(holder)]),
       move?.openBy ?? Number.POSITIVE_INFINITY,
     ])
     const next = Math.min(...deadlines)
-    return Number.isFinite(next) ? next : null
+    return Number.isFinite(next) ? Math.min(next, this.#now + HEARTBEAT) : null
   }
 
   #dispatch(event: ArbiterEvent): void {
@@ -159,7 +166,7 @@ export class LeaseArbiter {
       case 'handOver':
         return this.#handOver(event)
       case 'tick':
-        return this.#tick(event.dueAt)
+        return this.#tick()
     }
   }
 
@@ -221,12 +228,12 @@ export class LeaseArbiter {
   }
 
   #exited(claimant: number): void {
-    delete this.state.claimants[claimant]
     for (const [name, lease] of Object.entries(this.state.leases)) {
       lease.claims = lease.claims.filter((claim) => claim.claimant !== claimant)
       if (lease.holder?.claimant === claimant) this.#free(name, lease, 'its process ended')
       if (lease.move?.to === claimant) this.#turnBack(lease, lease.move, 'its process ended')
     }
+    delete this.state.claimants[claimant]
   }
 
   #free(name: string, lease: Lease, why: string): void {
@@ -252,6 +259,7 @@ export class LeaseArbiter {
   #fill(name: string, lease: Lease): void {
     const { move } = lease
     if (move === null) return this.#grantTo(name, lease, this.#next(lease))
+    if (lease.isBarred) return this.#abandonMove(lease, move, 'another session took our place meanwhile')
     if (move.phase === 'closing') {
       const target = this.#eligible(lease, move.to)
       if (target !== undefined) {
@@ -322,7 +330,8 @@ export class LeaseArbiter {
     const { move } = lease
     if (move?.to !== holder.claimant || move.phase !== 'opening') return
     move.openBy = null
-    if (move.kind === 'request') return this.#endMove(lease, move)
+    const isWatched = this.state.claimants[holder.claimant]?.isOnTrial === true
+    if (move.kind === 'request' || !isWatched) return this.#endMove(lease, move)
     move.phase = 'watched'
     this.#tellIfTried(holder.claimant)
   }
@@ -340,7 +349,12 @@ export class LeaseArbiter {
     if (!name.startsWith('client ') || holder?.phase !== 'open' || holder.claimant === claimant) return
     if (lease.move !== null || this.#eligible(lease, claimant) === undefined) return
     this.#emit({ type: 'trying', claimant })
-    this.#beginMove(lease, holder, { kind: 'trial', to: claimant, request: null }, 'a new release is tried')
+    this.#beginMove(
+      lease,
+      holder,
+      { kind: 'trial', lease: name, to: claimant, request: null },
+      'a new release is tried',
+    )
   }
 
   #handOver({ request, lease: name, to }: Extract<ArbiterEvent, { type: 'handOver' }>): void {
@@ -354,10 +368,20 @@ export class LeaseArbiter {
     const others = { ...lease, claims: lease.claims.filter((claim) => claim.claimant !== holder.claimant) }
     const target = to === null ? this.#next(others) : this.#eligible(lease, to)
     if (target === undefined) return refuse('no worker stands by that could take it')
-    this.#beginMove(lease, holder, { kind: 'request', to: target.claimant, request }, 'it is handed over')
+    this.#beginMove(
+      lease,
+      holder,
+      { kind: 'request', lease: name, to: target.claimant, request },
+      'it is handed over',
+    )
   }
 
-  #beginMove(lease: Lease, holder: Holder, move: Pick<Move, 'kind' | 'to' | 'request'>, why: string): void {
+  #beginMove(
+    lease: Lease,
+    holder: Holder,
+    move: Pick<Move, 'kind' | 'lease' | 'to' | 'request'>,
+    why: string,
+  ): void {
     lease.move = { ...move, phase: 'closing', from: holder.claimant, openBy: null, failure: null }
     this.#revoke(holder, why)
   }
@@ -379,7 +403,14 @@ export class LeaseArbiter {
     move.openBy = null
     const { holder } = lease
     if (!wasClosing && holder?.claimant === move.to) this.#revoke(holder, why)
-    if (move.kind === 'trial') this.#emit({ type: 'tried', claimant: move.to, failure: move.failure })
+    if (move.kind === 'trial') this.#trialFailed(move.to, `${move.lease}: ${move.failure}`)
+  }
+
+  /** One failure is enough: it is said once, and nothing more is granted to it. */
+  #trialFailed(claimant: number, failure: string): void {
+    if (this.state.claimants[claimant]?.isOnTrial !== true) return
+    this.#change(claimant, { isOnTrial: false, hasFailed: true })
+    this.#emit({ type: 'tried', claimant, failure })
   }
 
   #endMove(lease: Lease, move: Move): void {
@@ -391,12 +422,19 @@ export class LeaseArbiter {
   #blocked(lease: Lease, holder: Holder): void {
     const { move } = lease
     if (move?.to !== holder.claimant || move.phase !== 'opening') return
-    move.failure = 'another supervisor or program took it meanwhile'
+    this.#abandonMove(lease, move, 'another supervisor or program took it meanwhile')
+  }
+
+  /** What came between says nothing about whoever was to have it. */
+  #abandonMove(lease: Lease, move: Move, why: string): void {
+    move.failure ??= why
     this.#endMove(lease, move)
-    if (move.kind === 'trial') this.#tellIfTried(holder.claimant)
+    const isAwaited = move.phase === 'closing' || move.phase === 'opening'
+    if (move.kind === 'trial' && isAwaited) this.#tellIfTried(move.to)
   }
 
   #tellIfTried(claimant: number): void {
+    if (this.state.claimants[claimant]?.isOnTrial !== true) return
     if (this.#trialsOf(claimant).every(({ phase }) => phase === 'watched'))
       this.#emit({ type: 'tried', claimant, failure: null })
   }
@@ -416,6 +454,9 @@ export class LeaseArbiter {
   }
 
   #giveBack(claimant: number, why: string): void {
+    // Who waits for the verdict is told; who has heard one decided this itself.
+    const isAwaited = this.#trialsOf(claimant).some(({ phase }) => phase === 'closing' || phase === 'opening')
+    if (isAwaited) this.#trialFailed(claimant, why)
     this.#change(claimant, { isOnTrial: false, hasFailed: true })
     for (const lease of Object.values(this.state.leases)) {
       const { move, holder } = lease
@@ -432,9 +473,24 @@ export class LeaseArbiter {
     return Math.max(known.heardAt, grantedAt) + OVERDUE
   }
 
-  #tick(dueAt: number): void {
-    // This process slept: nobody could be heard meanwhile, and nobody is to blame.
-    if (this.#now - dueAt > SLEPT) return this.#forgive(this.#now - dueAt)
+  /** Whoever is killed already is waited for, not judged again. */
+  #goneBy({ claimant, goneBy }: Holder): number {
+    const known = this.state.claimants[claimant]
+    return known === undefined || known.isCondemned
+      ? Number.POSITIVE_INFINITY
+      : (goneBy ?? Number.POSITIVE_INFINITY)
+  }
+
+  /**
+   * This process slept: nobody could be heard meanwhile, and nobody is to blame. Whatever is read first shows it; what
+   * the others sent may still lie unread.
+   */
+  #forgiveIfAsleep(): void {
+    const late = this.#now - (this.state.dueAt ?? this.#now)
+    if (late > SLEPT) this.#forgive(late)
+  }
+
+  #tick(): void {
     for (const lease of Object.values(this.state.leases)) {
       const { holder, move } = lease
       if (holder !== null) this.#judge(holder)
@@ -446,7 +502,7 @@ export class LeaseArbiter {
   #judge(holder: Holder): void {
     if (this.#overdueAt(holder) <= this.#now)
       this.#kill(holder.claimant, `it did not answer for ${OVERDUE / 1_000} s`)
-    else if (holder.goneBy !== null && holder.goneBy <= this.#now)
+    else if (this.#goneBy(holder) <= this.#now)
       this.#kill(holder.claimant, 'it was told to let go of what it holds, and did not')
   }
 

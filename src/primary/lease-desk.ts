@@ -251,11 +251,7 @@ export class LeaseDesk {
       case 'tried':
         return effect.failure === null
           ? this.#actions.trial(effect.claimant, 'passed', '')
-          : this.#actions.trial(
-              effect.claimant,
-              'failed',
-              `could not hold what is exclusive: ${effect.failure}`,
-            )
+          : this.#actions.trial(effect.claimant, 'failed', `could not hold ${effect.failure}`)
       case 'handedOver':
         this.#requests.get(effect.request)?.(effect.failure)
         this.#requests.delete(effect.request)
@@ -365,7 +361,7 @@ export class LeaseDesk {
     if (next === null) return
     const tick = (): void => {
       this.#dueAt = null
-      this.#decide({ type: 'tick', dueAt: next })
+      this.#decide({ type: 'tick' })
     }
     // Told only when everything has been read that came before: what was said in time was said in time.
     const afterReading = (): void => {
