@@ -7,6 +7,7 @@ import { holderMessageIn, type MessageTerms, packData, unpackData } from './link
 import type { IncomingMessage } from './message-stream.js'
 import type { Entry } from './outbox.js'
 import type { Outgoing } from './outgoing.js'
+import { rehearseOnce } from './rehearsal.js'
 import type { LeaseAct, SessionEvent } from './session-effects.js'
 import { Sharing, type SharingPort } from './sharing.js'
 
@@ -37,6 +38,7 @@ export class Exclusivity {
     this.#options = options
     this.#provider = provider
     this.#port = port
+    if (provider.handsOver) rehearseOnce()
     this.#sharing = new Sharing({ ...port, broadcast: (payload) => this.#claim?.broadcast(payload) })
   }
 
@@ -99,7 +101,7 @@ export class Exclusivity {
     const { identity, url } = this.#options
     const isCurrent = (): boolean => this.#claim === claim
     const { handle } = this.#port
-    const claim = this.#provider(
+    const claim = this.#provider.claim(
       { kind: 'client', identity, name: this.#name, origin: originOf(url) },
       {
         granted: (epoch) => {

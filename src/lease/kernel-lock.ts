@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { errnoOf } from '../shared/config-file.js'
+import { markAsOwn } from '../shared/own-server.js'
 
 /**
  * Bytes of the name after the leading NUL. Node 20 pads abstract names with NULs to the full length and later versions
@@ -35,6 +36,7 @@ export const takeKernelLock = async (
   const waiters = new Set<Socket>()
   const server = createServer((socket) => keep(socket, waiters))
   server.unref()
+  markAsOwn(server)
   if (!(await listen(server, abstractName(scope, secret)))) return null
   return () => {
     // The listening socket first: whoever sees its connection end then finds the name free.

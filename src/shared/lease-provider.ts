@@ -74,7 +74,11 @@ export interface LeaseClaim {
   insist(): void
 }
 
-export type LeaseProvider = (request: LeaseRequest, listener: LeaseListener) => LeaseClaim
+export interface LeaseProvider {
+  /** Whether what is held here goes from process to process while others wait for it: then being quick matters. */
+  readonly handsOver: boolean
+  claim(request: LeaseRequest, listener: LeaseListener): LeaseClaim
+}
 
 const KEY = Symbol.for('forksafe.leases.v1')
 

@@ -120,7 +120,7 @@ class ExclusiveWork<Result> {
         `exclusive(${show(this.#name)}): no lease can be had here`,
       )
     const nothing = (): void => {}
-    return provider(
+    return provider.claim(
       { kind: 'task', identity: this.#name, name: this.#name, origin: null },
       {
         granted: (epoch) => this.#granted(epoch),

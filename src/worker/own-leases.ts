@@ -5,7 +5,10 @@ import { type ClaimEffect, type ClaimEvent, LeaseClaimCore } from '../lease/clai
 import type { LeaseClaim, LeaseListener, LeaseProvider, LeaseRequest } from '../shared/lease-provider.js'
 import { MachineStage } from './machine-stage.js'
 
-export const ownLeases: LeaseProvider = (request, listener) => new OwnClaim(request, listener)
+export const ownLeases: LeaseProvider = {
+  handsOver: false,
+  claim: (request, listener) => new OwnClaim(request, listener),
+}
 
 class OwnClaim implements LeaseClaim {
   readonly #listener: LeaseListener

@@ -37,7 +37,12 @@ export class TreeLeases {
     this.#options = options
   }
 
-  readonly provider: LeaseProvider = (request, listener) => {
+  readonly provider: LeaseProvider = {
+    handsOver: true,
+    claim: (request, listener) => this.#stand(request, listener),
+  }
+
+  #stand(request: LeaseRequest, listener: LeaseListener): LeaseClaim {
     const number = ++this.#lastClaim
     const claim = new TreeClaim(number, request, listener, {
       ...this.#options,
