@@ -2,6 +2,7 @@
 // src/lease/machine-lease.ts, which is loaded only by a process that claims something.
 
 import type { MachineHold, MachineOwner } from '../lease/machine-lease.js'
+import { pause } from '../lease/pause.js'
 import { messageOf } from '../shared/errors.js'
 import type { LeaseOwner, LeaseRequest } from '../shared/lease-provider.js'
 import { processIdentity } from '../shared/process-identity.js'
@@ -20,6 +21,8 @@ export interface MachineStageRequest extends LeaseRequest {
   supervisor: string | null
 }
 
+const RETRY = 1_000
+
 const load = (): Promise<typeof import('../lease/machine-lease.js')> => import('../lease/machine-lease.js')
 
 export class MachineStage {
@@ -27,6 +30,7 @@ export class MachineStage {
   readonly #events: MachineStageEvents
   #taking: AbortController | null = null
   #hold: MachineHold | null = null
+  #complaint = ''
 
   constructor(request: MachineStageRequest, events: MachineStageEvents) {
     this.#request = request
@@ -38,22 +42,13 @@ export class MachineStage {
   take(): void {
     const abort = new AbortController()
     this.#taking = abort
-    void this.#take(abort.signal).then(
-      (hold) => {
-        this.#taking = null
-        if (abort.signal.aborted) return void hold.release().then(() => this.#events.free())
-        this.#hold = hold
-        this.#events.held(hold.epoch)
-      },
-      (error: unknown) => {
-        this.#taking = null
-        if (abort.signal.aborted) return this.#events.free()
-        process.emitWarning(`lease of ${this.#request.kind} ${this.#request.identity}: ${messageOf(error)}`, {
-          type: 'ForksafeWarning',
-          code: 'FORKSAFE_WARN_LEASE',
-        })
-      },
-    )
+    void this.#takeUntilHeld(abort.signal).then((hold) => {
+      this.#taking = null
+      if (hold === null) return this.#events.free()
+      if (abort.signal.aborted) return void hold.release().then(() => this.#events.free())
+      this.#hold = hold
+      this.#events.held(hold.epoch)
+    })
   }
 
   free(): void {
@@ -62,6 +57,20 @@ export class MachineStage {
     this.#hold = null
     if (hold === null) queueMicrotask(() => this.#events.free())
     else void hold.release().then(() => this.#events.free())
+  }
+
+  /** A folder that cannot be used may be put right: it is tried again, and told once. @returns null when aborted. */
+  async #takeUntilHeld(signal: AbortSignal): Promise<MachineHold | null> {
+    while (!signal.aborted) {
+      try {
+        return await this.#take(signal)
+      } catch (error) {
+        if (signal.aborted) break
+        this.#complain(messageOf(error))
+        await pause(RETRY, { signal, keepsAlive: true }).catch(() => {})
+      }
+    }
+    return null
   }
 
   async #take(signal: AbortSignal): Promise<MachineHold> {
@@ -77,14 +86,19 @@ export class MachineStage {
           this.#hold = null
           this.#events.lost(why)
         },
-        onTrouble: (text) => {
-          process.emitWarning(`lease of ${kind} ${identity}: ${text}`, {
-            type: 'ForksafeWarning',
-            code: 'FORKSAFE_WARN_LEASE',
-          })
-        },
+        onTrouble: (text) => this.#complain(text),
       },
     )
+  }
+
+  #complain(text: string): void {
+    if (text === this.#complaint) return
+    this.#complaint = text
+    const { kind, identity } = this.#request
+    process.emitWarning(`lease of ${kind} ${identity}: ${text}`, {
+      type: 'ForksafeWarning',
+      code: 'FORKSAFE_WARN_LEASE',
+    })
   }
 }
 
