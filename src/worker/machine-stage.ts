@@ -51,6 +51,11 @@ export class MachineStage {
     })
   }
 
+  /** Looks as well: without a kernel lock it may have passed, which has been told by the time this returns. */
+  isHeld(): boolean {
+    return this.#hold?.isHeld() ?? false
+  }
+
   free(): void {
     if (this.#taking !== null) return this.#taking.abort()
     const hold = this.#hold

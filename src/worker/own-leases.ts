@@ -36,7 +36,7 @@ class OwnClaim implements LeaseClaim {
   }
 
   isHeld(): boolean {
-    return this.#isHeld
+    return this.#isHeld && this.#machine.isHeld()
   }
 
   // There is nobody to be told.

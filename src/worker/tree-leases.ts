@@ -150,7 +150,8 @@ class TreeClaim implements LeaseClaim {
   isHeld(): boolean {
     const { phase } = this.#core.state
     const isOurs = phase === 'held' || phase === 'closing'
-    if (!isOurs || !this.#options.isFenced()) return isOurs
+    if (!isOurs || !this.#machine.isHeld()) return false
+    if (!this.#options.isFenced()) return true
     const isLate = this.#options.isTooLate()
     this.handle({ type: 'fencePassed', isLate })
     return !isLate
