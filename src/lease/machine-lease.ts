@@ -110,6 +110,7 @@ class Attempt {
       rules: { ...RULES, fence: hasKernelLock() ? null : FENCE, ...wait.rules },
       onStandsBy: (owner) => wait.onStandsBy?.(owner),
       onCompromised: (why) => this.#held?.compromised(why),
+      onRefreshed: (gap) => this.#held?.refreshed(gap),
     })
   }
 
