@@ -63,7 +63,7 @@ export class HeldLease implements MachineHold {
     const { fence, record, isStillOurs } = this.#options
     if (fence !== null) return this.#lose(`its record is not ours any more: ${why}`)
     try {
-      if (!record.restore() || !isStillOurs()) this.#lose(`its record was taken by another process: ${why}`)
+      if (!isStillOurs() || !record.restore()) this.#lose(`its record was taken by another process: ${why}`)
     } catch {
       // No space, or read-only: it stays ours, and the record is made when that can be done.
       this.#timer = setTimeout(() => this.compromised(why), RETRY).unref()

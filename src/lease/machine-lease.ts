@@ -127,7 +127,7 @@ class Attempt {
             epoch: step.epoch,
             record: this.#record,
             fence: hasKernelLock() ? null : (this.#wait.rules?.fence ?? FENCE),
-            isStillOurs: () => installId(this.#root) === this.#secret,
+            isStillOurs: () => this.#isKernelLockKnown(),
             releaseKernelLock: this.#releaseKernelLock,
             onLost,
           })
@@ -150,6 +150,12 @@ class Attempt {
     this.#secret = installId(this.#root)
     this.#releaseKernelLock = await takeKernelLock(this.#scope, this.#secret)
     return this.#releaseKernelLock !== null
+  }
+
+  /** Others find it by the secret in the runtime folder; where that was removed it is put back, if nobody was faster. */
+  #isKernelLockKnown(): boolean {
+    ensureRuntimeFolder(this.#root)
+    return installId(this.#root, this.#secret) === this.#secret
   }
 
   /** Until that time has passed or, without the kernel lock, until that is free. */

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -32,10 +32,13 @@ export const newHome = (t: Test): string => {
 
 /** What is in the folders of all records. */
 export const recordFiles = (home: string): string[] =>
-  readdirSync(join(home, 'leases'), { recursive: true, encoding: 'utf8' })
+  listing(join(home, 'leases'))
     .filter((name) => name.includes('/'))
     .map((name) => name.slice(name.indexOf('/') + 1))
     .sort()
+
+const listing = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 
 export class LeaseProcess {
   readonly lines: string[] = []

@@ -1,6 +1,6 @@
 // One process at a time owns an identity: real processes that start at one moment, are killed, stopped, and give back.
 
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import { readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { hasKernelLock } from '../../src/lease/kernel-lock.js'
@@ -107,14 +107,19 @@ t.test('with the kernel lock a record that somebody removed is made anew', async
   const home = newHome(t)
   const owner = await LeaseProcess.holding(t, home)
   const before = recordFiles(home)
-  rmSync(join(home, 'leases'), { recursive: true })
-  mkdirSync(join(home, 'leases'), { mode: 0o700 })
+  const id = readFileSync(join(home, 'install-id'), 'utf8')
+  rmSync(home, { recursive: true })
   await eventually(
     () => recordFiles(home),
     (files) => `${files}` === `${before}`,
     { what: 'the record to be there again' },
   )
+  t.equal(readFileSync(join(home, 'install-id'), 'utf8'), id, 'and who comes next meets the same lock')
+  const next = await LeaseProcess.ready(t, home)
+  next.go()
+  await next.says(new RegExp(`^standsBy ${owner.pid}$`))
   owner.go()
+  await next.says(/^holds \d+$/)
   await owner.says(/^released/)
   t.notMatch(owner.lines.join(), /lost/)
 })

@@ -40,7 +40,7 @@ interface Taker {
   holds: number | null
 }
 
-export const FENCE = 2_400
+const FENCE = 2_400
 const FIRST_SECOND = 1_000_000
 /** No more looks than the fence needs, so that one too few would be seen. */
 const RULES = { poll: 100, calmPoll: 1_000, lookEvery: 500, staleLooks: 5, orphanLooks: 10 }
