@@ -7,17 +7,16 @@ import { join } from 'node:path'
 import { errnoOf } from '../shared/config-file.js'
 
 /**
- * The id that the folder has, made if it has none. It appears with its content, and the first one stays: a reader never
+ * The id that the folder has, made if it has none: random, or the one that it had before somebody removed it. It appears with its content, and the first one stays: a reader never
  * sees an empty file, and no two processes ever read different ids.
  */
-export const installId = (folder: string): string => {
+export const installId = (folder: string, former?: string): string => {
   const path = join(folder, 'install-id')
   const id = read(path)
   if (id !== null) return id
-  const random = randomBytes(16).toString('hex')
-  const draft = `${path}.${random}`
+  const draft = `${path}.${randomBytes(4).toString('hex')}`
   try {
-    writeFileSync(draft, random, { flag: 'wx', mode: 0o600 })
+    writeFileSync(draft, former ?? randomBytes(16).toString('hex'), { flag: 'wx', mode: 0o600 })
     // Unlike a rename it does not overwrite.
     linkSync(draft, path)
   } catch (error) {

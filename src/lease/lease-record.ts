@@ -31,6 +31,8 @@ export interface LeaseRecordOptions {
   /** Whom we wait for; null: not known. */
   onStandsBy: (owner: MachineOwner | null) => void
   onCompromised: (why: string) => void
+  /** So many ms after the one before; told for the making too, when nothing is held yet. */
+  onRefreshed: (gap: number) => void
 }
 
 export type TakingStep = { type: 'held'; epoch: number } | { type: 'wait'; ms: number } | { type: 'ended' }
@@ -164,11 +166,13 @@ export class LeaseRecord {
   }
 
   #make(n: number): LockFolder | null {
-    const { folder, parent, onCompromised } = this.#options
+    const { folder, parent, onCompromised, onRefreshed } = this.#options
     const make = (): LockFolder | null =>
       takeLockFolder(lockPath(folder, n), {
         onRefreshed: (began) => {
+          const gap = began - this.#refreshed
           this.#refreshed = began
+          onRefreshed(gap)
         },
         onCompromised,
       })

@@ -48,14 +48,13 @@ export class HeldLease implements MachineHold {
   }
 
   isHeld(): boolean {
-    const { fence, record } = this.#options
-    if (this.#state !== 'held') return false
-    const age = performance.now() - record.refreshed
-    if (fence !== null && age >= fence)
-      this.#lose(`its record could not be refreshed for ${Math.round(age)} ms`)
-    else if (fence === null && age >= SUSPICIOUS && isTaken(record))
-      this.#lose('another process has taken it')
+    if (this.#state === 'held') this.#check(performance.now() - this.#options.record.refreshed)
     return this.#state === 'held'
+  }
+
+  /** After a stall this comes too late: the record may look ours although another one is about to clear it away. */
+  refreshed(gap: number): void {
+    if (this.#state === 'held') this.#check(gap)
   }
 
   /** The record is gone or was touched. With the kernel lock nobody can have taken it: it is made anew. */
@@ -64,11 +63,18 @@ export class HeldLease implements MachineHold {
     const { fence, record, isStillOurs } = this.#options
     if (fence !== null) return this.#lose(`its record is not ours any more: ${why}`)
     try {
-      if (!record.restore() || !isStillOurs()) this.#lose(`its record was taken by another process: ${why}`)
+      if (!isStillOurs() || !record.restore()) this.#lose(`its record was taken by another process: ${why}`)
     } catch {
       // No space, or read-only: it stays ours, and the record is made when that can be done.
       this.#timer = setTimeout(() => this.compromised(why), RETRY).unref()
     }
+  }
+
+  #check(age: number): void {
+    const { fence, record } = this.#options
+    if (fence !== null && age >= fence) this.#lose(`its record was not refreshed for ${Math.round(age)} ms`)
+    else if (fence === null && age >= SUSPICIOUS && isTaken(record))
+      this.#lose('another process has taken it')
   }
 
   release(): Promise<void> {

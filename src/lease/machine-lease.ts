@@ -110,6 +110,7 @@ class Attempt {
       rules: { ...RULES, fence: hasKernelLock() ? null : FENCE, ...wait.rules },
       onStandsBy: (owner) => wait.onStandsBy?.(owner),
       onCompromised: (why) => this.#held?.compromised(why),
+      onRefreshed: (gap) => this.#held?.refreshed(gap),
     })
   }
 
@@ -126,7 +127,7 @@ class Attempt {
             epoch: step.epoch,
             record: this.#record,
             fence: hasKernelLock() ? null : (this.#wait.rules?.fence ?? FENCE),
-            isStillOurs: () => installId(this.#root) === this.#secret,
+            isStillOurs: () => this.#isKernelLockKnown(),
             releaseKernelLock: this.#releaseKernelLock,
             onLost,
           })
@@ -149,6 +150,12 @@ class Attempt {
     this.#secret = installId(this.#root)
     this.#releaseKernelLock = await takeKernelLock(this.#scope, this.#secret)
     return this.#releaseKernelLock !== null
+  }
+
+  /** Others find it by the secret in the runtime folder; where that was removed it is put back, if nobody was faster. */
+  #isKernelLockKnown(): boolean {
+    ensureRuntimeFolder(this.#root)
+    return installId(this.#root, this.#secret) === this.#secret
   }
 
   /** Until that time has passed or, without the kernel lock, until that is free. */

@@ -5,7 +5,7 @@ import { isPlainObject } from '../shared/option-values.js'
 import type { ProcessIdentity } from '../shared/process-identity.js'
 import type { LivingPart } from './owner-life.js'
 
-export type LeaseKind = 'client' | 'task' | 'supervisor'
+export type LeaseKind = 'client' | 'task'
 
 export interface MachineOwner extends LivingPart {
   kind: LeaseKind
@@ -34,7 +34,7 @@ export const parseOwner = (text: string): MachineOwner | null => {
   }
 }
 
-const KINDS: readonly unknown[] = ['client', 'task', 'supervisor'] satisfies LeaseKind[]
+const KINDS: readonly unknown[] = ['client', 'task'] satisfies LeaseKind[]
 
 const isOwner = (value: unknown): value is MachineOwner => {
   if (!isPlainObject(value)) return false
