@@ -78,9 +78,11 @@ const makeStarter = (random: Random, { scripts }: { scripts: number }): Starter 
   }
 }
 
-/** One is followed by enough time for whoever would take a live record for a stale one. */
-const makeJumps = (random: Random): { pause: number; to: number }[] =>
-  Array.from({ length: random.int(1, 3) }, () => ({
-    pause: random.chance(0.3) ? random.int(4_000, 7_000) : random.int(200, 1_500),
-    to: random.pick([-ONE_HOUR, ONE_HOUR, 0]),
-  }))
+/** Some are followed by enough time for whoever would take a live record for a stale one. */
+const makeJumps = (random: Random): { pause: number; to: number }[] => {
+  let now = 0
+  return Array.from({ length: random.int(1, 3) }, () => {
+    now = random.pick([-ONE_HOUR, 0, ONE_HOUR].filter((to) => to !== now))
+    return { pause: random.chance(0.3) ? random.int(4_000, 7_000) : random.int(200, 1_500), to: now }
+  })
+}
