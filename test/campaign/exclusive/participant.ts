@@ -122,7 +122,7 @@ export class Participant {
 }
 
 /** The wall clock alone: what is waited for goes on as ever. */
-const clockEnvironment = (file: string): NodeJS.ProcessEnv => ({
+export const clockEnvironment = (file: string): NodeJS.ProcessEnv => ({
   LD_PRELOAD: FAKETIME,
   FAKETIME_TIMESTAMP_FILE: file,
   FAKETIME_NO_CACHE: '1',
