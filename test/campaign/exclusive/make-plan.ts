@@ -23,7 +23,8 @@ export const makePlan = (type: Fault['type'], random: Random): ExclusivePlan => 
 
 const makeFirst = (type: Fault['type'], random: Random): Starter => {
   const serves = random.chance(0.5)
-  const isWithoutKernelLock = random.chance(0.15)
+  // Without one the name of a supervisor that was killed is free after 10 s only.
+  const isWithoutKernelLock = random.chance(0.15) && type !== 'primary-kill'
   // Its gaps are compared with bare connects: who may use no lock of the kernel looks again ten times a second.
   if (type === 'rolling') return { workers: 4, serves, isWithoutKernelLock: false }
   // Scripts have no primary that ends who is stopped: where one may be the first it is killed, or its clock jumps.
