@@ -3,19 +3,22 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
 import { descendantsOf, stillAlive } from '../support/process-tree.js'
+import { needsPackage } from '../support/tools.js'
 import type { RoundReport } from './campaign.js'
 import { makePlan } from './exclusive/make-plan.js'
+import { clockEnvironment, FAKETIME } from './exclusive/participant.js'
 import type { ExclusivePlan } from './exclusive/plan.js'
 import { exclusiveCampaigns, playPlan } from './exclusive/round.js'
 import { Random } from './random.js'
 
 uninstrumentChildren()
 
+const libfaketime = needsPackage('libfaketime', FAKETIME)
 const ONE = { workers: 1, serves: true, isWithoutKernelLock: false }
 /** Everybody connects. */
 const LAWLESS: Omit<ExclusivePlan, 'fault'> = {
@@ -54,6 +57,29 @@ t.test('who is alone breaks no rule, and how long a crash took is measured', asy
   const { violations, story, figures } = await play({ ...LAWLESS, fault: { type: 'kill', pauses: [0] } })
   t.same(violations, [], story.join('\n'))
   t.equal(figures?.['open again after']?.length, 1)
+})
+
+t.test('a clock that is moved is off, and what is waited for goes on as ever', libfaketime, async (t) => {
+  const file = `${t.testdir({ clock: '+0' })}/clock`
+  const program = `process.stdin.on('data', () => console.log(Date.now(), performance.now())).on('end', process.exit)`
+  const child = spawn(process.execPath, ['-e', program], { env: cleanEnv(clockEnvironment(file)) })
+  t.teardown(() => child.kill('SIGKILL'))
+  const times = async (): Promise<number[]> => {
+    child.stdin.write('now')
+    const [line] = await once(child.stdout, 'data')
+    return String(line).split(' ').map(Number)
+  }
+  const off = async (): Promise<number> => ((await times())[0] ?? 0) - Date.now()
+  t.ok(Math.abs(await off()) < 30_000)
+  const [, before = 0] = await times()
+  for (const hours of [1, -1]) {
+    writeFileSync(file, `${hours > 0 ? '+' : ''}${hours * 3_600}`)
+    t.ok(Math.abs((await off()) - hours * 3_600_000) < 30_000)
+  }
+  const [, after = 0] = await times()
+  t.ok(after > before && after < before + 30_000)
+  child.stdin.end()
+  await once(child, 'exit')
 })
 
 t.test('the plan of a round is of its seed', async (t) => {

@@ -23,7 +23,8 @@ export const makePlan = (type: Fault['type'], random: Random): ExclusivePlan => 
 
 const makeFirst = (type: Fault['type'], random: Random): Starter => {
   const serves = random.chance(0.5)
-  const isWithoutKernelLock = random.chance(0.15)
+  // Without one the name of a supervisor that was killed is free after 10 s only.
+  const isWithoutKernelLock = random.chance(0.15) && type !== 'primary-kill'
   // Its gaps are compared with bare connects: who may use no lock of the kernel looks again ten times a second.
   if (type === 'rolling') return { workers: 4, serves, isWithoutKernelLock: false }
   // Scripts have no primary that ends who is stopped: where one may be the first it is killed, or its clock jumps.
@@ -78,9 +79,11 @@ const makeStarter = (random: Random, { scripts }: { scripts: number }): Starter 
   }
 }
 
-/** One is followed by enough time for whoever would take a live record for a stale one. */
-const makeJumps = (random: Random): { pause: number; to: number }[] =>
-  Array.from({ length: random.int(1, 3) }, () => ({
-    pause: random.chance(0.3) ? random.int(4_000, 7_000) : random.int(200, 1_500),
-    to: random.pick([-ONE_HOUR, ONE_HOUR, 0]),
-  }))
+/** Some are followed by enough time for whoever would take a live record for a stale one. */
+const makeJumps = (random: Random): { pause: number; to: number }[] => {
+  let now = 0
+  return Array.from({ length: random.int(1, 3) }, () => {
+    now = random.pick([-ONE_HOUR, 0, ONE_HOUR].filter((to) => to !== now))
+    return { pause: random.chance(0.3) ? random.int(4_000, 7_000) : random.int(200, 1_500), to: now }
+  })
+}

@@ -86,6 +86,15 @@ export class Participant {
     return pid === this.process.pid || this.rows().some((row) => row.pid === pid)
   }
 
+  /** Of those processes, the worker whose client of an identity is no standby, as the supervisor says. */
+  async holderOf(identity: string, known: readonly number[]): Promise<number | undefined> {
+    const status = await this.control.status().catch(() => null)
+    const holding = (status?.workers ?? []).filter(({ clients }) =>
+      clients.some((client) => client.identity === identity && client.role !== 'standby'),
+    )
+    return holding.map(({ pid }) => pid ?? 0).find((pid) => known.includes(pid))
+  }
+
   /** Seconds off the machine's clock. */
   moveClock(seconds: number): void {
     if (this.#clockFile === null) throw new Error(`${this.name} has the machine's clock`)
@@ -113,7 +122,7 @@ export class Participant {
 }
 
 /** The wall clock alone: what is waited for goes on as ever. */
-const clockEnvironment = (file: string): NodeJS.ProcessEnv => ({
+export const clockEnvironment = (file: string): NodeJS.ProcessEnv => ({
   LD_PRELOAD: FAKETIME,
   FAKETIME_TIMESTAMP_FILE: file,
   FAKETIME_NO_CACHE: '1',

@@ -1,7 +1,7 @@
 // Everything of a round that lives: the upstream and who takes part; what their journals say; and the story of the round.
 // What befalls them is faults.ts; in which order a round goes is round.ts.
 
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BareConnects } from '../../support/bare-connects.js'
@@ -10,6 +10,7 @@ import { upstreamClock } from '../../support/exclusive-log.js'
 import { ExclusiveUpstream } from '../../support/exclusive-upstream.js'
 import { killProcesses, type ProcessRow, processRow } from '../../support/process-tree.js'
 import { type Journal, type Outcome, pendingOf, readJournals } from '../../support/sender-journal.js'
+import { filesLeft } from './files-left.js'
 import { Participant } from './participant.js'
 import type { ExclusivePlan, Starter } from './plan.js'
 
@@ -151,7 +152,8 @@ export class ExclusiveWorld {
           (each) => !each.hasExited && pids.some((pid) => each.has(pid)),
         )
         if (participant === undefined) return null
-        const pid = participant.starter.workers === null ? pids[0] : await holderByStatus(participant, pids)
+        const pid =
+          participant.starter.workers === null ? pids[0] : await participant.holderOf(IDENTITY, pids)
         const row = pid === undefined ? null : processRow(pid)
         return row === null ? null : { participant, row }
       },
@@ -214,7 +216,7 @@ export class ExclusiveWorld {
     const open = (): number => this.upstream.open(IDENTITY).length
     await this.upstream.until(() => open() === 0, 'the upstream to have no connection left', STRAGGLERS_END)
     for (const participant of this.participants) await this.#isGone(participant)
-    const files = filesIn(this.home).filter((name) => /\.(sock|lock)$/.test(name))
+    const files = filesLeft(this.home, this.participants)
     if (files.length > 0) this.violate(`left in the runtime folder: ${files.join(', ')}`)
   }
 
@@ -280,18 +282,3 @@ export class ExclusiveWorld {
 }
 
 const isReceipt = (outcome: Outcome): boolean => outcome !== null && 'level' in outcome
-
-/** Of those that the upstream knows, the one whose client is no standby. */
-const holderByStatus = async (
-  { control }: Participant,
-  known: readonly number[],
-): Promise<number | undefined> => {
-  const status = await control.status().catch(() => null)
-  const holding = (status?.workers ?? []).filter(({ clients }) =>
-    clients.some(({ identity, role }) => identity === IDENTITY && role !== 'standby'),
-  )
-  return holding.map(({ pid }) => pid ?? 0).find((pid) => known.includes(pid))
-}
-
-const filesIn = (folder: string): string[] =>
-  existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
