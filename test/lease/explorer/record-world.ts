@@ -40,10 +40,10 @@ export interface RecordBound {
 }
 
 /** Scaled from 20 looks of 500 ms and a fence of 6 s: one tick is a second. */
-const STALE_LOOKS = 5
+const STALE_LOOKS = 6
 /** Where everybody is as slow as he likes, one look is as good as many. */
 const SOON_STALE = 1
-const FENCE = 3_000
+const FENCE = 4_000
 const TICK = 1_000
 /** Ticks for which a loop may be blocked; more is what the fence does not cover. */
 const MOST_BLOCKED = 1
@@ -90,6 +90,8 @@ interface Process {
   refreshing: number | null
   isRefreshDue: boolean
   isSlow: boolean
+  /** The disk has not even done it yet. */
+  isHeldUp: boolean
   waitsUntil: number
   /** Without `time` everybody has a clock of his own: each may be as slow as he likes. */
   clock: number
@@ -144,6 +146,7 @@ const initialState = ({ processes, start, faults, mostFaults }: RecordBound): Re
       refreshing: null,
       isRefreshDue: false,
       isSlow: false,
+      isHeldUp: false,
       waitsUntil: 0,
       clock: 0,
       isOpen: false,
@@ -221,8 +224,15 @@ class Steps {
       own.life = 'blocked'
     })
     if (process.refreshing !== null && !process.isSlow)
-      fault('slow', 'has a slow disk', (own) => {
+      fault('slow', 'waits for the answer of a slow disk', (own) => {
         own.isSlow = true
+      })
+    if (process.isRefreshDue && process.refreshing === null)
+      fault('slow', 'begins a refresh that a slow disk holds up', (own, state) => {
+        own.isRefreshDue = false
+        own.refreshing = state.now
+        own.isSlow = true
+        own.isHeldUp = true
       })
   }
 
@@ -246,11 +256,12 @@ class Steps {
         return does('refreshes its record', (own, state) => {
           own.isRefreshDue = false
           own.refreshing = now
-          const entry = state.entries.find(({ n }) => n === own.number)
-          if (entry !== undefined && entry.lockBy === index) entry.refreshed = (entry.refreshed + 1) % 8
+          touch(state, index, own)
         })
       if (process.refreshing !== null) {
-        does('has refreshed its record', (own) => {
+        does('has refreshed its record', (own, state) => {
+          if (own.isHeldUp) touch(state, index, own)
+          own.isHeldUp = false
           own.refreshedAt = mutation === 'fence from the end of the renewal' ? now : (own.refreshing ?? now)
           own.refreshing = null
           own.isSlow = false
@@ -529,6 +540,11 @@ const entryOf = (state: RecordState, n: number): Entry => {
   return entry
 }
 
+const touch = (state: RecordState, index: number, { number }: Process): void => {
+  const entry = state.entries.find(({ n }) => n === number)
+  if (entry?.lockBy === index) entry.refreshed = (entry.refreshed + 1) % 8
+}
+
 const tick = (state: RecordState): void => {
   state.now += TICK
   for (const process of state.processes) {
@@ -569,7 +585,7 @@ const normalise = (state: RecordState, isTimed: boolean): void => {
     if (process.life === 'dead' || process.doing === 'done') {
       Object.assign(process, {
         ...{ number: 0, listed: [], refreshedAt: 0, refreshing: null, isRefreshDue: false, waitsUntil: 0 },
-        ...{ mayTake: false, isSlow: false, next: 'started' },
+        ...{ mayTake: false, isSlow: false, isHeldUp: false, next: 'started' },
         taking: { phase: 'idle', own: null, began: 0, looks: [], told: null, isAbandoned: false },
       })
       continue
@@ -632,7 +648,7 @@ const key = ({ entries, kernel, lastHeld, faults, left, broken, processes }: Rec
     const { taking } = process
     text += `;${process.life[0]}${process.blockedFor}${process.doing}`
     if (process.life === 'dead' || process.doing === 'done') continue
-    text += `${process.next[0]}${process.mayTake ? 'm' : ''}${process.isOpen ? 'o' : ''}${process.isSlow ? 's' : ''}`
+    text += `${process.next[0]}${process.mayTake ? 'm' : ''}${process.isOpen ? 'o' : ''}${process.isSlow ? 's' : ''}${process.isHeldUp ? 'h' : ''}`
     text += `${process.isRefreshDue ? 'd' : ''} ${process.number} ${process.refreshedAt} ${process.refreshing ?? ''}`
     text += ` ${process.waitsUntil} ${taking.phase} ${taking.own ?? ''} ${taking.began}`
     for (const { n, of: seen, count, last } of taking.looks) text += `,${n} ${seen} ${count} ${last}`
