@@ -413,7 +413,7 @@ class Steps {
     const { arbiter, workers, left } = this.#state
     const lease = arbiter.leases[LEASE]
     const holder = lease?.holder
-    const worker = holder && workers[holder.claimant]
+    const worker = holder == null ? undefined : workers[holder.claimant]
     if (holder == null || worker === undefined || worker.isKilled || worker.isGone) return
     const isSilent = worker.life !== 'runs' || worker.isCut
     const mayBeSlow = left > 0 && this.#bound.faults.includes('late')
@@ -518,9 +518,18 @@ const die = (index: number, state: TreeState): void => {
 
 const toEvent = (claimant: number, message: ToPrimary): ArbiterEvent => {
   const of = { claimant, claim: 1 }
-  if (message.type === 'claimed') return { type: 'claimed', ...of, lease: LEASE }
-  if (message.type === 'failed') return { ...message, ...of, why: 'lost' }
-  return { ...message, ...of }
+  switch (message.type) {
+    case 'claimed':
+      return { type: 'claimed', ...of, lease: LEASE }
+    case 'withdrawn':
+      return { type: 'withdrawn', ...of }
+    case 'released':
+      return { ...message, ...of }
+    case 'opened':
+      return { type: 'opened', grant: message.grant, ...of }
+    case 'failed':
+      return { type: 'failed', grant: message.grant, why: 'lost', ...of }
+  }
 }
 
 /** Times are all the same, and of the numbers of grants only the order matters. */

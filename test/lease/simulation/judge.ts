@@ -164,6 +164,8 @@ export class Judge {
       (one) =>
         one.worker === worker &&
         one.revokedAt !== null &&
+        // Who runs destroys what it has when its budget is over, and says so.
+        (process.isPaused || process.wokenAt > one.revokedAt) &&
         now - one.revokedAt >= REVOKE_BUDGET + REVOKE_GRACE,
     )
     if (!isSilent && !isStubborn)
