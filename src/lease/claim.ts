@@ -94,7 +94,7 @@ export class LeaseClaimCore {
       case 'fenceMoved':
         return this.#fenceMoved()
       case 'letGo':
-        return this.#letGo(event.isSuperseded)
+        return this.#letGo(event.isSuperseded, isFenced)
       case 'end':
         return this.#end()
     }
@@ -141,7 +141,12 @@ export class LeaseClaimCore {
     // This process slept. Whoever was to be told to let go may long be somebody else's business.
     const isRevoked = phase === 'closing' && !this.state.isOnlyFenced
     this.#emit({ type: 'destroy', why: 'this process was stopped, or blocked, for too long' })
-    if (!isRevoked && this.state.phase === phase) this.#moveTo('fenced', 'found out late')
+    if (!isRevoked) this.#fence('found out late')
+  }
+
+  #fence(reason: string): void {
+    this.state.isOnlyFenced = false
+    this.#moveTo('fenced', reason)
   }
 
   #fenceMoved(): void {
@@ -158,9 +163,13 @@ export class LeaseClaimCore {
     this.#free(why)
   }
 
-  #letGo(isSuperseded: boolean): void {
+  #letGo(isSuperseded: boolean, isFenced: boolean): void {
     const { phase, isOnlyFenced } = this.state
-    if (phase === 'closing' && isOnlyFenced && !isSuperseded) return this.#moveTo('fenced', 'closed')
+    if (phase === 'closing' && isOnlyFenced && !isSuperseded) {
+      this.#fence('closed')
+      // The primary may have answered while it was being closed.
+      return isFenced ? undefined : this.#fenceMoved()
+    }
     if (phase !== 'held' && phase !== 'closing') return
     this.state.isSuperseded = isSuperseded
     this.#free('let go')

@@ -17,12 +17,11 @@ interface Trial {
   onTried: (failure: string | null) => void
 }
 
-/** Below this a pause, or a delay, is nothing that anybody would be killed for. */
-const HARMLESS = 700
-
 export class Judge {
   readonly verdicts: Verdicts
   readonly #loop: Loop
+  /** ms that a message takes, at most. */
+  readonly #delay: number
   readonly #lastEpoch = new Map<string, number>()
   #lastGrant = 0
   readonly #requests = new Map<number, boolean>()
@@ -35,8 +34,9 @@ export class Judge {
   /** Workers by their processes' names: who wrote a frame. */
   readonly workers = new Map<string, Worker>()
 
-  constructor(loop: Loop, verdicts: Verdicts) {
+  constructor(loop: Loop, verdicts: Verdicts, delay: number) {
     this.#loop = loop
+    this.#delay = delay
     this.verdicts = verdicts
   }
 
@@ -156,13 +156,16 @@ export class Judge {
     const { now } = this.#loop
     this.#condemned.add(claimant)
     const { process } = worker
-    const wasPaused = process.isPaused || process.wokenAt > now - OVERDUE - HARMLESS
-    const paused = process.isPaused ? now - process.pausedAt : process.wokenAt - process.pausedAt
-    const isSilent = (wasPaused && paused > OVERDUE / 3) || worker.isCutOff || !process.isAlive
+    // What was sent less than `delay` ago may be on its way.
+    const [before, last] = worker.beats
+    const gap = now - last > this.#delay ? now - last : last - before
+    const isSilent = gap >= OVERDUE - this.#delay || primary.members.get(claimant)?.toWorker.isCut === true
     const isStubborn = [...this.#granted.values()].some(
       (one) =>
         one.worker === worker &&
         one.revokedAt !== null &&
+        // Who runs destroys what it has when its budget is over, and says so.
+        (process.isPaused || process.wokenAt > one.revokedAt) &&
         now - one.revokedAt >= REVOKE_BUDGET + REVOKE_GRACE,
     )
     if (!isSilent && !isStubborn)

@@ -155,9 +155,13 @@ export class Primary {
     }
     if (dueAt === null) return
     const timer = this.process.setTimer(dueAt - this.#loop.now, () => {
-      timer.isCleared = true
-      this.#handle({ type: 'tick' })
-      this.#judge.ticked(this.arbiter.nextDeadline())
+      // After what has come in meanwhile was read: a heartbeat may lie there.
+      this.process.receive(0, () => {
+        if (timer.isCleared) return
+        timer.isCleared = true
+        this.#handle({ type: 'tick' })
+        this.#judge.ticked(this.arbiter.nextDeadline())
+      })
     })
     this.#timer = timer
   }

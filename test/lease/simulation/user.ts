@@ -34,6 +34,7 @@ export class LeaseUser {
   #mayUse = false
   /** What is said once nothing is open any more. */
   #ending: 'let go' | 'end' | null = null
+  #goneBy = Number.POSITIVE_INFINITY
   #timers: Due[] = []
 
   constructor(process: SimProcess, upstream: Upstream, random: Random, identity: string, duties: UserDuties) {
@@ -84,11 +85,14 @@ export class LeaseUser {
       return this.#say(this.#ending ?? ending, false)
     }
     this.#clearTimers()
+    // A later order does not put off an earlier one.
+    const { now } = this.#process.loop
+    this.#goneBy = Math.min(this.#goneBy, now + budget)
     // What was written is to be proved first; some peers let us wait for ever.
     this.#timer(this.#random.int(0, this.#random.chance(0.1) ? 6_000 : 40), () => {
       if (this.#duties.mayClose()) this.#line?.close()
     })
-    this.#timer(budget, () => {
+    this.#timer(this.#goneBy - now, () => {
       if (this.#line === null) return
       this.#drop()
       this.#say(this.#ending ?? ending, false)
@@ -150,6 +154,7 @@ export class LeaseUser {
     this.#line?.destroy()
     this.#line = null
     this.#isOpen = false
+    this.#goneBy = Number.POSITIVE_INFINITY
   }
 
   #timer(ms: number, run: () => void): void {
