@@ -31,6 +31,8 @@ export interface Starter {
   /** null: a plain script. */
   workers?: number | null
   args?: readonly string[]
+  /** Arguments of node for a program of its own. */
+  program?: readonly string[]
   env?: NodeJS.ProcessEnv
   /** Each sender sends a message each so many ms. */
   every?: number
@@ -67,14 +69,14 @@ export class SenderWorld {
 
   start(t: Test, starter: Starter = {}): SupervisorProcess {
     const { name = 'senders', app = APP, workers = 2, args = [], env = {}, every = 5, options = {} } = starter
-    const { upstream = this.upstream } = starter
+    const { upstream = this.upstream, program = workers === null ? [SCRIPT] : null } = starter
     const sending = {
       ...{ url: upstream.url(IDENTITY), folder: this.folder, every, isExclusive: true },
       options: { ...CLIENT_OPTIONS, ...options },
     }
     const own = [app, '-i', String(workers), '--name', name, '--min-uptime', '100ms', '--stop-timeout', '10s']
     return startSupervisor(t, {
-      ...(workers === null ? { program: [SCRIPT] } : { args: [...own, ...args] }),
+      ...(program === null ? { args: [...own, ...args] } : { program }),
       home: this.home,
       env: { SENDING: JSON.stringify(sending), ...env },
     })
