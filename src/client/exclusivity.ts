@@ -32,6 +32,8 @@ export class Exclusivity {
   /** Whether it was said that our connection is open. */
   #isOpen = false
   #owner: LeaseOwner | null = null
+  /** Whom was warned of already. */
+  readonly #strangers = new Set<string>()
 
   constructor(name: string, options: ParsedClientOptions, provider: LeaseProvider, port: ExclusivityPort) {
     this.#name = name
@@ -120,6 +122,7 @@ export class Exclusivity {
         standsBy: (owner) => {
           if (!isCurrent()) return
           this.#owner = owner
+          if (owner !== null) this.#warnOfStranger(owner)
           this.#port.standsBy(owner)
         },
         linkOpened: (link) => {
@@ -137,6 +140,20 @@ export class Exclusivity {
       },
     )
     this.#claim = claim
+  }
+
+  /** Whoever goes elsewhere by the same identity is another service: each would keep the other from its upstream. */
+  #warnOfStranger({ isOurs, origin, supervisor, pid }: LeaseOwner): void {
+    const own = originOf(this.#options.url)
+    if (isOurs || own === null || origin === null || own === origin) return
+    const who = supervisor === null ? `process ${pid}` : `supervisor ${supervisor} (pid ${pid})`
+    const key = `${supervisor ?? pid} ${origin}`
+    if (this.#strangers.has(key)) return
+    this.#strangers.add(key)
+    process.emitWarning(
+      `client ${JSON.stringify(this.#name)}: its identity ${JSON.stringify(this.#options.identity)} is held by ${who} for ${origin}, and this client is for ${own}: two services share one identity; give one of them another identity`,
+      { type: 'ForksafeWarning', code: 'FORKSAFE_WARN_IDENTITY' },
+    )
   }
 
   #letGo({ isFinal, isSuperseded }: Extract<LeaseAct<Outgoing>, { type: 'letGo' }>): void {

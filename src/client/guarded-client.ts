@@ -343,7 +343,7 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     return new Exclusivity(this.name, this.#options, provider, {
       handle: (event) => this.#runner.handle(event),
       take: (messages) => this.#sending.takeForeign(messages),
-      forget: (entry) => this.#session.outbox.forget(entry),
+      forget: (entry) => this.#sending.forget(entry),
       now: () => this.#environment.now(),
       afterTurn: (callback) => this.#environment.afterTurn(callback),
       incoming: (message) => this.#received(message),

@@ -116,6 +116,12 @@ export class Sending {
     handle(ACCEPTED)
   }
 
+  /** A standby has its message back: as if it had never been taken, also for its id. */
+  forget(entry: Entry<Outgoing>): void {
+    this.#release(entry)
+    this.#port.outbox.forget(entry)
+  }
+
   #limitUntilSettled(
     entry: Entry<Outgoing>,
     { timeout, expiresAt }: Pick<ParsedSend, 'timeout' | 'expiresAt'>,

@@ -147,6 +147,7 @@ export class LeaseArbiter {
         return this.#onHolder(event, (lease, holder, name) => {
           if (holder.phase === 'open') {
             holder.phase = 'granted'
+            lease.freeSince = this.#now
             this.#emit({ type: 'holderChanged', lease: name })
           }
           if (lease.move?.to === holder.claimant) this.#turnBack(lease, lease.move, event.why)
@@ -240,8 +241,7 @@ export class LeaseArbiter {
     const { holder } = lease
     if (holder === null) return
     lease.holder = null
-    lease.freeSince = this.#now
-    lease.lastHolder = holder.claimant
+    if (lease.lastHolder !== null) lease.freeSince ??= this.#now
     this.#emit({ type: 'lost', lease: name, claimant: holder.claimant, grant: holder.grant, why })
     this.#emit({ type: 'holderChanged', lease: name })
   }
@@ -325,6 +325,7 @@ export class LeaseArbiter {
       const { claimant, grant } = holder
       this.#emit({ type: 'acquired', lease: name, claimant, grant, from: lease.lastHolder, gap })
       lease.freeSince = null
+      lease.lastHolder = claimant
       this.#emit({ type: 'holderChanged', lease: name })
     }
     const { move } = lease
