@@ -32,6 +32,7 @@ export const supervisor = ({
       primary: () => pid,
       roll: async () => (rollBy === 'signal' ? process.kill(pid, 'SIGUSR2') : run([COMMAND, 'reload'], env)),
       list: () => run([COMMAND, 'status'], env),
+      handOff: (slot) => run([COMMAND, 'handoff', 'feed', '--to', String(slot)], env),
       end,
     }
   },
