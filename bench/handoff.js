@@ -3,6 +3,7 @@
 //
 // Beside it, in the same round, the least that it can be: one plain `ws` client, warm, that makes the close handshake and
 // dials again. By `supervisor handoff`, for the first time into a worker and later; and by rolling restarts.
+import { workersAnswer } from './kit/answers.js'
 import { quantile } from './kit/figures.js'
 import { isTry, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
@@ -52,7 +53,8 @@ async function measure(identity) {
   const target = supervisor({ app: 'bench/peers/exclusive-app.js', env, flags: ['--min-uptime', '0'] })
   const opened = recorder.opening((span) => span.identity === identity, 'the first connection')
   const bare = await recorder.redial(REDIALS)
-  const handed = await withService(target, WORKERS, async ({ handOff, roll }) => {
+  const handed = await withService(target, WORKERS, async ({ port, handOff, roll }) => {
+    await workersAnswer(port, WORKERS)
     const [first = ''] = (await opened).who.split('.')
     for (let turn = 0; turn <= LATER; turn++) {
       for (let step = 1; step <= WORKERS; step++) await handOff?.((Number(first) + step) % WORKERS)
