@@ -9,6 +9,8 @@ import type { SessionEffect } from './session-effects.js'
 
 /** Handed over and not answered: what the holder keeps for one standby, at most. */
 const WINDOW = { count: 4_096, bytes: 1024 * 1024 }
+/** Bytes that travel as one message: larger ones cost each process on the way more for each byte. */
+const BATCH = 48 * 1024
 /** What fits through the channel between two processes as one message, with room for its encoding. */
 const LARGEST = 8 * 1024 * 1024
 
@@ -82,7 +84,7 @@ export class Forwarding<Cargo> {
       const count = WINDOW.count - this.#handedOver.size
       const bytes = WINDOW.bytes - this.#bytes
       if (count <= 0 || bytes <= 0) return
-      const entries = this.#fit(this.#outbox.takeWaiting(bytes, count), now)
+      const entries = this.#fit(this.#outbox.takeWaiting(Math.min(bytes, BATCH), count), now)
       if (entries.length === 0) continue
       const batch = ++this.#lastBatch
       for (const entry of entries) {
