@@ -21,6 +21,8 @@ export interface TakerOptions {
   env?: NodeJS.ProcessEnv
   /** What runs node. */
   wrapper?: readonly string[]
+  /** Another node than the one that runs this. */
+  node?: string
 }
 
 /** A runtime folder of its own, in a folder that is removed when the test is over. */
@@ -47,7 +49,8 @@ export class LeaseProcess {
 
   constructor(t: Test, home: string, options: TakerOptions = {}) {
     const { hasKernelLock = true, rules = {}, supervisor = null, env, wrapper = [] } = options
-    const [command = process.execPath, ...args] = [...wrapper, process.execPath, FIXTURE]
+    const { node = process.execPath } = options
+    const [command = node, ...args] = [...wrapper, node, FIXTURE]
     this.#child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: cleanEnv({
