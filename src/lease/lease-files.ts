@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { errnoOf } from '../shared/config-file.js'
 import { type MachineOwner, parseOwner } from './machine-owner.js'
 import { lifeOf } from './owner-life.js'
-import type { RecordEntry } from './record-taking.js'
+import type { RecordEntry } from './taking-steps.js'
 
 export interface FoundEntry extends RecordEntry {
   /** What its record says; null: nothing yet, or nothing that can be read. */
@@ -112,13 +112,14 @@ const numbersOf = (names: readonly string[]): [number, string[]][] => {
 const isPartOf = (name: string, n: number): boolean =>
   name === `${n}.lock` || name === `${n}.json` || name === `${n}.released`
 
+/** Of the folder not the time that its owner has set, which stands still where a clock does, but when it was set. */
 const readEntry = (folder: string, n: number, names: readonly string[]): FoundEntry => {
   const isReleased = names.includes(`${n}.released`)
   const isOwned = !isReleased && names.includes(`${n}.json`)
   const holder = isOwned ? parseOwner(readFileSync(ownedPath(folder, n), 'utf8')) : null
   return {
     n,
-    refreshed: names.includes(`${n}.lock`) ? statSync(lockPath(folder, n)).mtimeMs : null,
+    refreshed: names.includes(`${n}.lock`) ? statSync(lockPath(folder, n)).ctimeMs : null,
     record: isReleased ? 'released' : isOwned ? 'owned' : 'none',
     owner: holder === null ? '' : fingerprint(holder),
     life: holder === null ? 'unknown' : lifeOf(holder),

@@ -17,7 +17,8 @@ import {
 import { type LockFolder, takeLockFolder } from './lock-folder.js'
 import type { MachineOwner } from './machine-owner.js'
 import { type Host, thisHost } from './owner-life.js'
-import { RecordTaking, type TakingEffect, type TakingEvent, type TakingRules } from './record-taking.js'
+import { RecordTaking } from './record-taking.js'
+import type { TakingEffect, TakingEvent, TakingRules } from './taking-steps.js'
 
 /** What its owner says of itself; the rest of a record follows from the process and the taking. */
 export type OwnerDetails = Omit<MachineOwner, 'pid' | 'startTime' | 'host' | 'epoch' | 'since'>

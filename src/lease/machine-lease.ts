@@ -18,7 +18,7 @@ import { HeldLease, type MachineHold } from './machine-hold.js'
 import type { MachineOwner } from './machine-owner.js'
 import { thisHost } from './owner-life.js'
 import { pause } from './pause.js'
-import type { TakingRules } from './record-taking.js'
+import type { TakingRules } from './taking-steps.js'
 
 export type { MachineHold } from './machine-hold.js'
 export type { MachineOwner } from './machine-owner.js'

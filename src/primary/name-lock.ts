@@ -35,12 +35,14 @@ export const takeName = async (
   paths: NamePaths,
   onLost: (reason: string) => void,
 ): Promise<() => Promise<void>> => {
-  const unknownUntil = performance.now() + UNKNOWN_OWNER
+  let unknownUntil = performance.now() + UNKNOWN_OWNER
   for (;;) {
     const release = await tryTakeName(name, paths, onLost)
     if (release !== null) return release
     const record = readRunRecord(paths.record)
     const owner = record !== null && isAlive(record) ? record : null
+    // A stopping owner removes its record just before it gives the name back.
+    if (owner !== null) unknownUntil = performance.now() + UNKNOWN_OWNER
     const isWorthWaiting = owner === null ? performance.now() < unknownUntil : isAboutToGo(owner)
     if (!isWorthWaiting) throw running(name, owner)
     await new Promise((resolve) => setTimeout(resolve, POLL))

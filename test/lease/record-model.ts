@@ -1,13 +1,8 @@
 // A folder of records in memory and some takers on it, stepped one file operation at a time in an order that a seed
 // fixes: who is overtaken, killed or stalled between any two of its steps. Judges nothing: record-schedules.test.ts.
 
-import {
-  type RecordEntry,
-  RecordTaking,
-  type TakingEffect,
-  type TakingEvent,
-  type TakingRules,
-} from '../../src/lease/record-taking.js'
+import { RecordTaking } from '../../src/lease/record-taking.js'
+import type { RecordEntry, TakingEffect, TakingEvent, TakingRules } from '../../src/lease/taking-steps.js'
 import type { Random } from '../../src/shared/clock.js'
 
 export interface ModelOptions {

@@ -2,12 +2,8 @@
 // once is record-schedules.test.ts.
 
 import t from 'tap'
-import {
-  type RecordEntry,
-  RecordTaking,
-  type TakingEffect,
-  type TakingRules,
-} from '../../src/lease/record-taking.js'
+import { RecordTaking } from '../../src/lease/record-taking.js'
+import type { RecordEntry, TakingEffect, TakingRules } from '../../src/lease/taking-steps.js'
 
 const RULES: TakingRules = {
   self: 'me',
