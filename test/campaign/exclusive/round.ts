@@ -64,7 +64,10 @@ const play = async (world: ExclusiveWorld, { first, fault, at }: ExclusivePlan):
 }
 
 const judge = (world: ExclusiveWorld, { fault, onUnconfirmed }: ExclusivePlan): void => {
-  const journals = readJournals(world.folder)
+  const killed = world.participants.flatMap(({ killedPids }) => [...killedPids])
+  const journals = readJournals(world.folder).map((journal) =>
+    killed.includes(journal.pid) ? { ...journal, hasEnded: false } : journal,
+  )
   const judgement = judgeExclusive(world.upstream.log(), journals)
   const isResending = onUnconfirmed === 'resend'
   const violations = violationsOf(judgement, {
