@@ -72,8 +72,7 @@ const judge = (world: ExclusiveWorld, { fault, onUnconfirmed }: ExclusivePlan): 
   const isResending = onUnconfirmed === 'resend'
   const violations = violationsOf(judgement, {
     mayDouble: isResending && fault.type !== 'rolling',
-    // Without its primary a worker has a second and a half to leave, and nobody to pass its messages on to.
-    isAllOwed: isResending && fault.type !== 'primary-kill',
+    isAllOwed: isResending && !endsUnderTraffic(fault),
   })
   for (const violation of violations) world.violate(violation)
   const { overlaps, doubled, rejected } = judgement
@@ -85,3 +84,10 @@ const judge = (world: ExclusiveWorld, { fault, onUnconfirmed }: ExclusivePlan): 
       `${overlaps.length} overlaps, gaps of ${gaps.map((ms) => ms.toFixed(1)).join(', ') || 'none'} ms`,
   )
 }
+
+/**
+ * Without its primary a worker has a second and a half to leave, and nobody to pass its messages on to. Nor has one whose
+ * holder has left before it, when the connection went to another tree: it says that they were not sent.
+ */
+const endsUnderTraffic = (fault: Fault): boolean =>
+  fault.type === 'primary-kill' || (fault.type === 'stale' && fault.endings.includes('SIGTERM'))
