@@ -40,6 +40,8 @@ export class Participant {
   readonly #clockFile: string | null
   /** Whether a fault ended it: nothing is owed of it. */
   isKilled = false
+  /** Of its processes that a fault killed, or was about to: one whose primary dies first may still end by itself. */
+  readonly killedPids = new Set<number>()
 
   constructor(starter: Starter, { name, home, sending, clockFile = null }: ParticipantOptions) {
     this.name = name
@@ -116,7 +118,9 @@ export class Participant {
   /** All its processes at once, by SIGKILL. */
   async killAll(): Promise<void> {
     this.isKilled = true
-    killProcesses(this.rows())
+    const rows = this.rows()
+    for (const { pid } of rows) this.killedPids.add(pid)
+    killProcesses(rows)
     await this.process.kill()
   }
 }

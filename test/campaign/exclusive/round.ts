@@ -64,13 +64,15 @@ const play = async (world: ExclusiveWorld, { first, fault, at }: ExclusivePlan):
 }
 
 const judge = (world: ExclusiveWorld, { fault, onUnconfirmed }: ExclusivePlan): void => {
-  const journals = readJournals(world.folder)
+  const killed = world.participants.flatMap(({ killedPids }) => [...killedPids])
+  const journals = readJournals(world.folder).map((journal) =>
+    killed.includes(journal.pid) ? { ...journal, hasEnded: false } : journal,
+  )
   const judgement = judgeExclusive(world.upstream.log(), journals)
   const isResending = onUnconfirmed === 'resend'
   const violations = violationsOf(judgement, {
     mayDouble: isResending && fault.type !== 'rolling',
-    // Without its primary a worker has a second and a half to leave, and nobody to pass its messages on to.
-    isAllOwed: isResending && fault.type !== 'primary-kill',
+    isAllOwed: isResending && !endsUnderTraffic(fault),
   })
   for (const violation of violations) world.violate(violation)
   const { overlaps, doubled, rejected } = judgement
@@ -82,3 +84,10 @@ const judge = (world: ExclusiveWorld, { fault, onUnconfirmed }: ExclusivePlan): 
       `${overlaps.length} overlaps, gaps of ${gaps.map((ms) => ms.toFixed(1)).join(', ') || 'none'} ms`,
   )
 }
+
+/**
+ * Without its primary a worker has a second and a half to leave, and nobody to pass its messages on to. Nor has one whose
+ * holder has left before it, when the connection went to another tree: it says that they were not sent.
+ */
+const endsUnderTraffic = (fault: Fault): boolean =>
+  fault.type === 'primary-kill' || (fault.type === 'stale' && fault.endings.includes('SIGTERM'))
