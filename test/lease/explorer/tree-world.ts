@@ -357,7 +357,9 @@ class Steps {
       state.wire.shift()
       const own = workerOf(state, worker)
       state.counted[worker] = what === 'dial'
-      if (what === 'dial' && own.connection === 'dialling') own.connection = 'came'
+      // Where a later dial is on its way, this one was given up.
+      const isLast = state.wire.every((one) => one.worker !== worker || one.what !== 'dial')
+      if (what === 'dial' && isLast && own.connection === 'dialling') own.connection = 'came'
       if (what === 'close' && own.connection === 'closing') own.connection = 'went'
     })
   }
