@@ -1,8 +1,8 @@
 // Runs before the tests: brings what they need beyond `npm ci`. It changes nothing outside tools/ except the Debian
 // packages below, and those only with CI=true or FORKSAFE_TEST_INSTALL=1, as root.
 //
-// tools/apps (frameworks and packaged programs) and tools/pm2 have their own lock files and are never dependencies
-// of the package. Where they cannot be brought, one line says so and the tests that need them skip themselves by name.
+// tools/apps (frameworks and packaged programs), tools/nodes (another version of Node) and tools/pm2 have their own lock
+// files and are never dependencies of the package. Where they cannot be brought, one line says so and the tests that need them skip themselves by name.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -16,13 +16,15 @@ const DEBIAN_PACKAGES = [
   { name: 'python3-tornado', file: '/usr/lib/python3/dist-packages/tornado/__init__.py' },
   { name: 'libmojolicious-perl', file: '/usr/share/perl5/Mojolicious.pm' },
   { name: 'nginx-light', file: '/usr/sbin/nginx' },
+  { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
+  { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-for (const tool of ['apps', 'pm2']) installTool(tool)
+for (const tool of ['apps', 'nodes', 'pm2']) installTool(tool)
 installDebianPackages()
 
 /** @param {string} tool */

@@ -3,9 +3,11 @@
 export * from './client/index.js'
 export { type RunningSupervisor, type SuperviseOptions, supervise } from './control/supervise.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, ForksafeError } from './shared/errors.js'
+export type { LeaseOwner } from './shared/lease-provider.js'
 export type { OperationResult, Progress, WorkerFailure, WorkerRef } from './shared/progress.js'
 export type { ClientReport } from './shared/resources.js'
 export type { SupervisorState, SupervisorStatus, WorkerState, WorkerStatus } from './shared/status.js'
+export { type ExclusiveOptions, type ExclusiveRun, exclusive } from './worker/exclusive.js'
 export {
   onShutdown,
   ready,

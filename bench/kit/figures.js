@@ -11,6 +11,14 @@ export function median(values) {
   return (above + below) / 2
 }
 
+/** The value that this share of all is not above. @param {readonly number[]} values @param {number} share Such as 0.95. */
+export function quantile(values, share) {
+  const sorted = [...values].sort((one, other) => one - other)
+  const found = sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]
+  if (found === undefined) throw new Error('nothing was measured: no quantile')
+  return found
+}
+
 /** `185 (167-257)`: median and range. @param {readonly number[]} values @param {number} [digits] After the point. */
 export function spread(values, digits = 0) {
   const text = (/** @type {number} */ value) => value.toFixed(digits)

@@ -1,6 +1,9 @@
 // What the kernel says of a process (Linux): its memory, its descriptors, whether it is there.
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** Bytes; what Node runs on has no other. */
+const PAGE = 4_096
+
 /** MiB. @typedef {{ rss: number, rssAnon: number, pss: number }} Memory */
 
 /** @param {number} pid @returns {Memory} */
@@ -18,6 +21,10 @@ export function memoryOf(pid) {
 function mebibytes(text, field) {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
 }
+
+/** MiB, at little cost. @param {number} pid */
+export const residentOf = (pid) =>
+  (Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * PAGE) / 2 ** 20
 
 /** @param {number} pid */
 export const openDescriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length

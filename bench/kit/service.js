@@ -23,6 +23,7 @@
  * @property {() => number} primary Its pid; only once a worker has answered.
  * @property {() => Promise<unknown>} roll Gives the order to roll; settles when the command has ended.
  * @property {(() => Promise<unknown>) | null} list The command that shows what runs; null where there is none.
+ * @property {(slot: number) => Promise<unknown>} [handOff] The command that hands the client `feed` to the worker of a slot.
  * @property {() => Promise<void>} end Settles when nothing is left.
  */
 

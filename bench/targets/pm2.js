@@ -17,21 +17,21 @@ export function installed(targets) {
 }
 
 /**
- * @param {{ name?: string, isDaemonRunning?: boolean }} [options] With `isDaemonRunning` the daemon is there before the
+ * @param {{ name?: string, app?: string, env?: NodeJS.ProcessEnv, isDaemonRunning?: boolean }} [options] With `isDaemonRunning` the daemon is there before the
  *   start is timed.
  * @returns {import('../kit/service.js').Target}
  */
-export const pm2 = ({ name = 'pm2', isDaemonRunning = false } = {}) => ({
+export const pm2 = ({ name = 'pm2', app = APP, env: own = {}, isDaemonRunning = false } = {}) => ({
   name,
   start: async ({ workers, port, folder }) => {
     const home = join(folder, 'pm2')
-    const env = { PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: '1', PORT: String(port) }
+    const env = { ...own, PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: '1', PORT: String(port) }
     // It leaves the group that it was started in, and tells its pid in a file.
     const primary = () => Number(readFileSync(join(home, 'pm2.pid'), 'utf8'))
     const forget = undoOnExit(() => existsSync(join(home, 'pm2.pid')) && killIfThere(primary()))
     if (isDaemonRunning) await run([COMMAND, 'ping'], env)
     const startedAt = performance.now()
-    const started = run([COMMAND, 'start', APP, '-i', String(workers), '--name', 'app'], env)
+    const started = run([COMMAND, 'start', app, '-i', String(workers), '--name', 'app'], env)
     // Whoever measures waits for answers, not for this command; if it fails there are none.
     started.catch((error) => console.error(error.message))
     return {

@@ -7,17 +7,24 @@ import { APP } from '../kit/service.js'
 const COMMAND = 'bin/supervisor.js'
 
 /**
- * @param {{ name?: string, flags?: string[], rollBy?: 'signal' | 'command', nodeArgs?: string[] }} [options]
+ * @param {{ name?: string, app?: string, env?: NodeJS.ProcessEnv, flags?: string[], rollBy?: 'signal' | 'command', nodeArgs?: string[] }} [options]
  *   `nodeArgs`: of the primary alone.
  * @returns {import('../kit/service.js').Target}
  */
-export const supervisor = ({ name = 'supervisor', flags = [], rollBy = 'command', nodeArgs = [] } = {}) => ({
+export const supervisor = ({
+  name = 'supervisor',
+  app = APP,
+  env: own = {},
+  flags = [],
+  rollBy = 'command',
+  nodeArgs = [],
+} = {}) => ({
   name,
   start: async ({ workers, port, folder }) => {
-    const env = { FORKSAFE_HOME: join(folder, 'run'), PORT: String(port) }
+    const env = { ...own, FORKSAFE_HOME: join(folder, 'run'), PORT: String(port) }
     const startedAt = performance.now()
     const { pid, end } = launch(
-      [...nodeArgs, COMMAND, 'start', APP, '--workers', String(workers), ...flags],
+      [...nodeArgs, COMMAND, 'start', app, '--workers', String(workers), ...flags],
       { ...env, PROBE_FILE: probeFile(folder) },
     )
     return {
@@ -25,6 +32,7 @@ export const supervisor = ({ name = 'supervisor', flags = [], rollBy = 'command'
       primary: () => pid,
       roll: async () => (rollBy === 'signal' ? process.kill(pid, 'SIGUSR2') : run([COMMAND, 'reload'], env)),
       list: () => run([COMMAND, 'status'], env),
+      handOff: (slot) => run([COMMAND, 'handoff', 'feed', '--to', String(slot)], env),
       end,
     }
   },

@@ -9,6 +9,7 @@ export const COMMANDS: CommandTable = {
   reload: async () => (await import('./commands/reload.js')).reloadCommand,
   restart: async () => (await import('./commands/restart.js')).restartCommand,
   scale: async () => (await import('./commands/scale.js')).scaleCommand,
+  handoff: async () => (await import('./commands/handoff.js')).handoffCommand,
   stop: async () => (await import('./commands/stop.js')).stopCommand,
   status: async () => (await import('./commands/status.js')).statusCommand,
   ls: async () => (await import('./commands/ls.js')).lsCommand,

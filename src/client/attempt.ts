@@ -14,7 +14,7 @@ import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
 import { tellSecrets } from '../shared/secrets.js'
 import { AuthenticationSession } from './authentication-session.js'
-import type { ParsedClientOptions } from './client-options.js'
+import type { AttemptInfo, ParsedClientOptions } from './client-options.js'
 import { secretsOf } from './client-secrets.js'
 import { checkHeaders, checkUrl, withoutSecrets } from './client-target.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
@@ -44,9 +44,17 @@ export class Attempt implements Connection {
   #closeCode: number | null = null
   #failure: Failure | null = null
   #target = ''
+  readonly #info: AttemptInfo
 
-  constructor(epoch: number, name: string, options: ParsedClientOptions, events: ConnectionEvents) {
+  constructor(
+    epoch: number,
+    name: string,
+    options: ParsedClientOptions,
+    events: ConnectionEvents,
+    info: AttemptInfo,
+  ) {
     this.epoch = epoch
+    this.#info = info
     this.#name = name
     this.#options = options
     this.#events = events
@@ -157,9 +165,9 @@ export class Attempt implements Connection {
   async #prepare(): Promise<{ url: URL; headers: Readonly<Record<string, string>> }> {
     const { url: given, headers } = this.#options
     const field = (option: string): string => `${option} of client ${this.#name}`
-    const url = checkUrl(field('url'), typeof given === 'function' ? await given() : given)
+    const url = checkUrl(field('url'), typeof given === 'function' ? await given(this.#info) : given)
     await this.#awaitTurn(url.origin)
-    const extra = typeof headers === 'function' ? await headers() : headers
+    const extra = typeof headers === 'function' ? await headers(this.#info) : headers
     const target = { url, headers: checkHeaders(field('headers'), extra) }
     // Before the first packet: what fails from here on may be written to a log with what was dialled.
     tellSecrets(secretsOf(target.url, target.headers))
@@ -222,9 +230,8 @@ export class Attempt implements Connection {
     if (this.#closeCode !== null) return socket.close(this.#closeCode)
     this.#listenForLife()
     if (afterConnect === undefined) return this.#ready(socket)
-    const session = new AuthenticationSession(this.epoch, socket.protocol, this.#over.signal, (data) =>
-      written(socket, data),
-    )
+    const about = { epoch: this.epoch, protocol: socket.protocol, ...this.#info }
+    const session = new AuthenticationSession(about, this.#over.signal, (data) => written(socket, data))
     this.#session = session
     const run = async (): Promise<unknown> => afterConnect(session)
     run()

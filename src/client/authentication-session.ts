@@ -10,15 +10,21 @@ const MOST_UNREAD = 256
 export class AuthenticationSession implements ClientSessionHandle {
   readonly epoch: number
   readonly protocol: string
+  readonly fencingToken: number | null
   readonly signal: AbortSignal
   readonly #send: (data: Sendable) => Promise<void>
   readonly #unread: (string | Buffer)[] = []
   readonly #readers: { resolve: (data: string | Buffer) => void; reject: (error: unknown) => void }[] = []
   #hasOverflown = false
 
-  constructor(epoch: number, protocol: string, signal: AbortSignal, send: (data: Sendable) => Promise<void>) {
+  constructor(
+    { epoch, protocol, fencingToken }: Pick<ClientSessionHandle, 'epoch' | 'protocol' | 'fencingToken'>,
+    signal: AbortSignal,
+    send: (data: Sendable) => Promise<void>,
+  ) {
     this.epoch = epoch
     this.protocol = protocol
+    this.fencingToken = fencingToken
     this.signal = signal
     this.#send = send
     signal.addEventListener('abort', () => this.#end(), { once: true })

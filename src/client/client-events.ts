@@ -4,6 +4,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { EventEmitter } from 'node:events'
 import type { ForksafeError } from '../shared/errors.js'
+import type { LeaseOwner } from '../shared/lease-provider.js'
 import type { MessageInfo } from './client-options.js'
 import type { ClientState } from './client-states.js'
 
@@ -22,6 +23,12 @@ export interface ClientEvents {
   receiptsDegraded: [{ epoch: number; reason: string }]
   /** It does after all. */
   receiptsRestored: [{ epoch: number }]
+  /** Exclusive: this process holds the lease, and dials. */
+  acquired: [{ fencingToken: number | null }]
+  /** Exclusive: it does not hold it any more, and its connection is gone. */
+  released: [{ reason: string }]
+  /** Exclusive: another process holds it, and messages go to that one if it is of the same supervisor. */
+  standingBy: [{ owner: LeaseOwner | null }]
   stateChanged: [{ from: ClientState; to: ClientState; reason: string }]
   closed: []
 }
@@ -95,6 +102,9 @@ export const CLIENT_EVENTS = [
   'superseded',
   'receiptsDegraded',
   'receiptsRestored',
+  'acquired',
+  'released',
+  'standingBy',
   'stateChanged',
   'closed',
 ] as const satisfies readonly (keyof ClientEvents)[]

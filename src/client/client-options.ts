@@ -8,10 +8,21 @@ import type { Sendable } from './connection.js'
 import type { ReconnectQuestion } from './connection-end.js'
 import type { OutboxLimits } from './outbox.js'
 
+/** What is known of an attempt before it is made. */
+export interface AttemptInfo {
+  /**
+   * Of an exclusive client the epoch of its lease: larger than that of every holder before. An upstream that refuses
+   * smaller ones than the largest it has seen makes "at most one" hold without any condition. Otherwise null.
+   */
+  readonly fencingToken: number | null
+}
+
 /** What a hook may do with a connection before queued messages flow. */
 export interface ClientSessionHandle {
   /** Number of the attempt. */
   readonly epoch: number
+  /** As in {@link AttemptInfo}. */
+  readonly fencingToken: number | null
   /** The subprotocol that the server chose, or ''. */
   readonly protocol: string
   /** Aborted when the attempt is over before the hook is. */
@@ -41,15 +52,20 @@ export type ConnectionTls = Pick<
 
 export interface GuardedClientOptions {
   /** `ws:` or `wss:`; a function is asked anew for each attempt, within its deadline. */
-  url: string | URL | (() => string | URL | Promise<string | URL>)
+  url: string | URL | ((attempt: AttemptInfo) => string | URL | Promise<string | URL>)
   protocols?: string | readonly string[]
   headers?:
     | Readonly<Record<string, string>>
-    | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>)
+    | ((attempt: AttemptInfo) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>)
   tls?: ConnectionTls
-  /** Not in `forksafe/client`: it needs the lease of the root export. */
+  /**
+   * At most one connection of this `identity` on this machine, whoever opens it: one process holds it, the others of the
+   * same supervisor hand it their messages and stand by. `true` is `'machine'`. Needs `forksafe`, not `forksafe/client`.
+   */
   exclusive?: boolean | 'machine' | 'fleet'
-  /** What the connection stands for, in reports. Default: the client's name. */
+  /** Exclusive: what comes in goes to every worker, not to the holder alone. Default false. */
+  fanout?: boolean
+  /** What the connection stands for: what is exclusive, and in reports. Default: the client's name. */
   identity?: string
   /** For one attempt in all: url, headers, DNS, TCP, TLS, upgrade, `afterConnect`. Default 5 s. */
   connectTimeout?: Duration
@@ -98,6 +114,8 @@ export interface ParsedClientOptions {
   protocols: string[]
   headers: NonNullable<GuardedClientOptions['headers']>
   tls: ConnectionTls
+  exclusive: boolean
+  fanout: boolean
   identity: string
   connectTimeout: number
   closeTimeout: number

@@ -2,6 +2,9 @@
 // It knows whether there is a connection; what goes over it is delivery.ts, with what is pending (outbox.ts), proved
 // (ping-barrier.ts) and alive (liveness.ts). Carrying effects out is session-runner.ts.
 //
+// An exclusive client dials only while it holds the lease. Until then it stands by, `waiting`, and hands its messages to
+// the holder where that one is in the same tree (forwarding.ts).
+//
 // Each attempt has an epoch. An event of an epoch that is not the live one is ignored, and the next attempt is not begun
 // before the socket of the last one is gone: there is never more than one.
 
@@ -12,6 +15,7 @@ import { transition } from '../shared/state-machine.js'
 import { CLIENT_LIFECYCLE, type ClientState } from './client-states.js'
 import type { ConnectionEnd } from './connection-end.js'
 import { Delivery, type DeliveryChance, type DeliveryOptions } from './delivery.js'
+import { Forwarding } from './forwarding.js'
 import type { Outbox } from './outbox.js'
 import type { SessionEffect, SessionEvent, TimerName } from './session-effects.js'
 
@@ -23,6 +27,8 @@ export interface SessionOptions extends DeliveryOptions {
   closeTimeout: number
   /** Close codes that say: another session took your place. */
   supersededCodes: readonly number[]
+  /** It dials only while it holds the lease. */
+  exclusive: boolean
 }
 
 export interface SessionChance extends DeliveryChance {
@@ -37,6 +43,7 @@ export interface Refusal {
 
 export class ClientSession<Cargo> {
   readonly delivery: Delivery<Cargo>
+  readonly forwarding: Forwarding<Cargo>
   readonly #options: SessionOptions
   readonly #chance: SessionChance
   #state: ClientState = 'idle'
@@ -60,6 +67,15 @@ export class ClientSession<Cargo> {
   #isClosePending = false
   /** Whether what was suspended was open: then it comes back, whoever does not wait for it any more. */
   #hadOpened = false
+  /** Stands in line for the lease, or holds it. */
+  #isClaimed = false
+  #hasLease = false
+  /** What becomes of the lease as soon as no socket is left; null: it is kept. */
+  #letGoAs: { isFinal: boolean; isSuperseded: boolean } | null = null
+  /** Nobody will grant the lease any more, and nobody takes messages. */
+  #isOrphaned = false
+  /** A fork window is open: whatever becomes of the lease, nothing is dialled. */
+  #isInForkWindow = false
 
   constructor(options: SessionOptions, chance: SessionChance) {
     this.#options = options
@@ -68,6 +84,12 @@ export class ClientSession<Cargo> {
       emit: (effect) => this.#emit(effect),
       settled: () => this.#settled(),
       unfit: (why) => this.#unfit(why),
+    })
+    this.forwarding = new Forwarding(this.delivery.outbox, options.onUnconfirmed, {
+      emit: (effect) => this.#emit(effect),
+      now: () => chance.now(),
+      reject: (entries, code, why) => this.delivery.reject(entries, code, why),
+      settled: () => this.#settled(),
     })
   }
 
@@ -92,6 +114,16 @@ export class ClientSession<Cargo> {
   /** Whether it is, or shall be, open: what a suspension gives back. */
   get isWanted(): boolean {
     return this.#isWanted
+  }
+
+  /** Whether it may dial. */
+  get hasLease(): boolean {
+    return this.#hasLease || !this.#options.exclusive
+  }
+
+  /** Whether it waits for the lease that somebody else holds. */
+  get isStandingBy(): boolean {
+    return this.#isClaimed && !this.#hasLease
   }
 
   get hasSocket(): boolean {
@@ -126,8 +158,10 @@ export class ClientSession<Cargo> {
   #dispatch(event: SessionEvent<Cargo>): void {
     switch (event.type) {
       case 'accepted':
-        return this.#state === 'open' ? this.delivery.writeSoon() : this.#want(false)
+        if (this.#state === 'open') return this.delivery.writeSoon()
+        return this.forwarding.isOpen ? this.forwarding.writeSoon() : this.#want(false)
       case 'writeTurn':
+        this.forwarding.writeTurn()
         return this.delivery.writeTurn()
       case 'flushed':
         return this.delivery.flushed(event.epoch, event.sequence)
@@ -155,6 +189,20 @@ export class ClientSession<Cargo> {
         return this.#gone(event.epoch, event.end)
       case 'ending':
         return this.#ending(event.epoch)
+      case 'granted':
+        return this.#granted()
+      case 'revoked':
+        return this.#revoked(event.why, event.timeout)
+      case 'leaseLost':
+        return this.#leaseLost(event.why)
+      case 'orphaned':
+        return this.#orphaned()
+      case 'linkOpened':
+        return this.#linkOpened(event.link)
+      case 'linkClosed':
+        return this.forwarding.closed(event.link, 'the worker that holds the connection is gone')
+      case 'linkAnswered':
+        return this.forwarding.answered(event.link, event.answer)
       case 'suspend':
         return this.#suspend(event.timeout)
       case 'resume':
@@ -174,20 +222,27 @@ export class ClientSession<Cargo> {
     if (!this.isTaking || (this.#refusal !== null && !isExplicit)) return
     this.#refusal = null
     this.#isWanted = true
-    if (this.#state === 'open') return this.#emit({ type: 'connected', epoch: this.#epoch })
+    if (this.#state === 'open' || this.forwarding.isOpen)
+      return this.#emit({ type: 'connected', epoch: this.#epoch })
     if (this.#state === 'idle') this.#begin('wanted')
+    if (isExplicit && this.isStandingBy) this.#emit({ type: 'insist' })
   }
 
   /** An attempt now, or as soon as the pause after the last failure is over: whoever asks, however often. */
   #begin(reason: string): void {
+    if (!this.hasLease) return this.#standBy(reason)
     const pause = this.#notBefore - this.#chance.now()
     if (pause > 0) {
-      this.#moveTo('waiting', reason)
+      this.#wait(reason)
       this.#emit({ type: 'setTimer', name: 'retry', ms: pause })
       return
     }
     this.#moveTo('connecting', reason)
     this.#dial()
+  }
+
+  #wait(reason: string): void {
+    if (this.#state !== 'waiting') this.#moveTo('waiting', reason)
   }
 
   /** One socket at a time: while the last one is not gone, the attempt waits for it. */
@@ -206,6 +261,7 @@ export class ClientSession<Cargo> {
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('idle', 'nobody waits for it any more')
     this.#terminateSocket()
+    this.#letGo({ isFinal: true, isSuperseded: false })
   }
 
   #opened(epoch: number): void {
@@ -229,8 +285,11 @@ export class ClientSession<Cargo> {
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
+    if (this.#letGoAs !== null) this.#handOver(end)
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)
+    if (this.#state === 'draining' && this.#canBeHelped && this.outbox.pending > 0)
+      return this.#emit({ type: 'need' })
     if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
   }
 
@@ -285,6 +344,7 @@ export class ClientSession<Cargo> {
     this.#emit({ type: 'connectFailed', code, why })
     this.#emit({ type: 'refused', code, why, end })
     this.delivery.rejectAll(`the upstream refused the connection: ${why}`)
+    this.#letGo({ isFinal: true, isSuperseded: code === 'FORKSAFE_ERR_CLIENT_SUPERSEDED' })
   }
 
   #unfit(why: string): void {
@@ -295,14 +355,91 @@ export class ClientSession<Cargo> {
     this.#terminateSocket(why)
   }
 
+  // --- The lease ------------------------------------------------------------------------------------------------
+
+  #standBy(reason: string): void {
+    this.#wait(reason)
+    if (!this.#isClaimed) this.#emit({ type: 'claim' })
+    this.#isClaimed = true
+  }
+
+  #granted(): void {
+    if (!this.#isClaimed) return
+    this.#hasLease = true
+    this.#letGoAs = null
+    this.#emit({ type: 'acquired' })
+    if (this.#state === 'waiting') return this.#begin('it holds the lease')
+    if (this.#state === 'draining' && this.#live === null) this.#dial()
+  }
+
+  /** The next one is not granted before our socket is gone. */
+  #revoked(why: string, timeout: number): void {
+    if (!this.#hasLease) return
+    this.#letGoAs ??= { isFinal: false, isSuperseded: false }
+    if (this.#live === null) return this.#handOver(null, why)
+    this.#closeForOthers(timeout, why)
+  }
+
+  #leaseLost(why: string): void {
+    if (!this.#hasLease) return
+    this.#letGoAs ??= { isFinal: false, isSuperseded: false }
+    if (this.#live === null) return this.#handOver(null, why)
+    this.#emit({ type: 'closeLinks' })
+    this.delivery.abandon()
+    this.#terminateSocket(why)
+  }
+
+  #letGo(how: { isFinal: boolean; isSuperseded: boolean }): void {
+    if (!this.#isClaimed) return
+    this.#letGoAs = how
+    if (this.#live === null) this.#handOver(null, 'it is not wanted any more')
+    else this.#emit({ type: 'closeLinks' })
+  }
+
+  /** The socket is gone; whoever still wants the connection stands by. */
+  #handOver(end: ConnectionEnd | null, why = end?.message ?? ''): void {
+    const how = this.#letGoAs
+    if (how === null) return
+    this.#letGoAs = null
+    const hadLease = this.#hasLease
+    this.#hasLease = false
+    this.#isClaimed = !how.isFinal
+    if (hadLease) this.#emit({ type: 'closeLinks' })
+    this.#emit({ type: 'letGo', ...how })
+    if (hadLease) this.#emit({ type: 'released', why })
+    if (how.isFinal || !this.isTaking || this.#isInForkWindow) return
+    this.#emit({ type: 'clearTimer', name: 'retry' })
+    this.#isWanted ||= this.outbox.pending > 0
+    if (this.#state === 'idle') return
+    if (this.#isWanted) this.#standBy(why)
+    else this.#moveTo('idle', why)
+  }
+
+  #linkOpened(link: number): void {
+    if (this.#hasLease) return
+    this.forwarding.opened(link)
+    this.#emit({ type: 'connected', epoch: this.#epoch })
+  }
+
+  #orphaned(): void {
+    this.#isOrphaned = true
+    if (this.#state === 'draining' && this.#live === null) this.#closeSocket('the primary is gone')
+  }
+
   // --- Suspending and closing -----------------------------------------------------------------------------------
 
   #suspend(timeout: number): void {
+    this.#isInForkWindow = true
+    this.#closeForOthers(timeout, 'a fork window is open')
+  }
+
+  /** It closes, and may come back: after a fork window, or when it holds the lease again. */
+  #closeForOthers(timeout: number, why: string): void {
     if (this.#live !== null) this.#endWithin(timeout)
     if (!this.isTaking || this.#state === 'suspended') return
     this.#hadOpened = this.#state === 'open'
     this.#emit({ type: 'clearTimer', name: 'retry' })
-    this.#moveTo('suspended', 'a fork window is open')
+    this.#moveTo('suspended', why)
     if (this.#live === null) return
     this.#isClosePending = true
     this.#emit({ type: 'setTimer', name: 'drain', ms: timeout / 2 })
@@ -314,10 +451,12 @@ export class ClientSession<Cargo> {
   #closeSuspended(): void {
     if (!this.#isClosePending || this.#live === null) return
     this.#isClosePending = false
+    if (this.#letGoAs !== null) this.#emit({ type: 'closeLinks' })
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
   }
 
   #resume(): void {
+    this.#isInForkWindow = false
     if (this.#state !== 'suspended') return
     if (this.#isWanted) this.#begin('the fork window is over')
     else this.#moveTo('idle', 'the fork window is over')
@@ -326,13 +465,16 @@ export class ClientSession<Cargo> {
   #close({ code, drainTimeout, closeTimeout }: Extract<SessionEvent<Cargo>, { type: 'close' }>): void {
     if (!this.isTaking) return
     const isConnecting = this.#state === 'connecting' && this.#attempt !== null
-    const canDrain = (this.#state === 'open' || isConnecting) && this.outbox.pending > 0
+    const hasWay = this.#state === 'open' || isConnecting || this.#canBeHelped
+    const canDrain = hasWay && this.outbox.pending > 0
     this.#isWanted = false
     this.#closing = { code, timeout: closeTimeout }
     this.#emit({ type: 'clearTimer', name: 'retry' })
     if (canDrain) {
       this.#moveTo('draining', 'close')
       this.#emit({ type: 'setTimer', name: 'drain', ms: drainTimeout })
+      if (this.isStandingBy) this.#emit({ type: 'need' })
+      this.forwarding.writeTurn()
       this.delivery.writeTurn()
       return
     }
@@ -341,14 +483,21 @@ export class ClientSession<Cargo> {
     this.#closeSocket('close')
   }
 
+  /** Whether another process holds the lease, or soon will, and may take what is queued. */
+  get #canBeHelped(): boolean {
+    const isOnItsWay = this.#live !== null && this.#letGoAs?.isFinal === false
+    return this.isStandingBy || isOnItsWay ? !this.#isOrphaned : false
+  }
+
   /** To be asked whenever something was settled: whether that was all that somebody waited for. */
   #settled(): void {
     if (this.#state === 'draining' && this.outbox.pending === 0) this.#closeSocket('drained')
-    if (this.#state === 'suspended' && !this.outbox.hasUnconfirmed) this.#closeSuspended()
+    if (this.#isClosePending && !this.outbox.hasUnconfirmed) this.#closeSuspended()
   }
 
   #closeSocket(reason: string): void {
     this.#moveTo('closing', reason)
+    if (this.#hasLease) this.#emit({ type: 'closeLinks' })
     if (this.#live === null) return this.#closed(reason)
     this.delivery.hold()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: this.#closing.code })
@@ -374,6 +523,7 @@ export class ClientSession<Cargo> {
     this.delivery.rejectAll(`the client was closed: ${reason}`)
     this.#emit({ type: 'connectFailed', code: 'FORKSAFE_ERR_CLIENT_CLOSED', why: 'the client was closed' })
     this.#emit({ type: 'socketGone' })
+    this.#letGo({ isFinal: true, isSuperseded: false })
   }
 
   #terminateSocket(why: string | null = null): void {
@@ -383,7 +533,7 @@ export class ClientSession<Cargo> {
   #timer(name: TimerName): void {
     switch (name) {
       case 'retry':
-        if (this.#state !== 'waiting') return
+        if (this.#state !== 'waiting' || !this.hasLease) return
         this.#moveTo('connecting', 'backoff is over')
         return this.#dial()
       case 'stable':

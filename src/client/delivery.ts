@@ -270,8 +270,11 @@ export class Delivery<Cargo> {
     this.#duties.settled()
   }
 
+  /** What is somebody else's is not ours to reject: it goes back to whom it came from (sharing.ts). */
   rejectAll(why: string): void {
-    this.reject(this.outbox.all(), 'FORKSAFE_ERR_CLIENT_NOT_SENT', why)
+    const all = this.outbox.all()
+    for (const entry of all) if (entry.isForeign) this.outbox.forget(entry)
+    this.reject(all, 'FORKSAFE_ERR_CLIENT_NOT_SENT', why)
   }
 
   // --- Life -----------------------------------------------------------------------------------------------------

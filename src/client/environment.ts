@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { monotonicNow } from '../shared/clock.js'
 import { Attempt } from './attempt.js'
-import type { ParsedClientOptions } from './client-options.js'
+import type { AttemptInfo, ParsedClientOptions } from './client-options.js'
 import type { SessionChance } from './client-session.js'
 import type { Connection, ConnectionEvents } from './connection.js'
 
@@ -20,7 +20,13 @@ export interface Environment extends SessionChance {
   afterTurn(callback: () => void): void
   /** Calls back when what has already come in from the network has been read. */
   afterReading(callback: () => void): void
-  connect(epoch: number, name: string, options: ParsedClientOptions, events: ConnectionEvents): Connection
+  connect(
+    epoch: number,
+    name: string,
+    options: ParsedClientOptions,
+    events: ConnectionEvents,
+    info: AttemptInfo,
+  ): Connection
 }
 
 /** setTimeout() takes no more: longer waits end early, and whoever set them looks again. */
@@ -38,5 +44,5 @@ export const nodeEnvironment: Environment = {
   },
   afterTurn: (callback) => process.nextTick(callback),
   afterReading: (callback) => void setImmediate(callback),
-  connect: (epoch, name, options, events) => new Attempt(epoch, name, options, events),
+  connect: (epoch, name, options, events, info) => new Attempt(epoch, name, options, events, info),
 }

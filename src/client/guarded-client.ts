@@ -6,20 +6,23 @@ import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import { type Duration, parseDuration } from '../shared/duration.js'
 import type { ErrorCode, ForksafeError } from '../shared/errors.js'
-import { type Resource, registerResource, resourceChanged } from '../shared/resources.js'
+import { leaseProvider } from '../shared/lease-provider.js'
+import { type ClientReport, type Resource, registerResource, resourceChanged } from '../shared/resources.js'
 import { type ClientErrors, clientErrors } from './client-error.js'
 import { Announcer, type ClientEvents } from './client-events.js'
 import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import type { ClientState } from './client-states.js'
 import type { Sendable } from './connection.js'
 import { type Environment, nodeEnvironment } from './environment.js'
+import { Exclusivity } from './exclusivity.js'
 import type { IncomingMessage } from './message-stream.js'
 import type { ReceiptLevel } from './outbox.js'
+import type { Outgoing } from './outgoing.js'
 import { parseClientOptions } from './parse-client-options.js'
 import { NO_OPTIONS, type Receipt, type SendOptions } from './send-options.js'
-import { type Outgoing, Sending } from './sending.js'
+import { Sending } from './sending.js'
 import type { SessionReport } from './session-effects.js'
-import { SessionRunner } from './session-runner.js'
+import { type SessionListener, SessionRunner } from './session-runner.js'
 import { Waiters } from './waiters.js'
 
 export interface ConnectOptions {
@@ -60,6 +63,7 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
   readonly #sending: Sending
   readonly #error: ClientErrors
   readonly #announcer: Announcer
+  readonly #exclusivity: Exclusivity | null
   readonly #resource: Resource
   readonly #unregister: () => void
   readonly #connects = new Waiters<void>()
@@ -76,12 +80,18 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     this.#environment = environment
     this.#error = clientErrors(name, () => this.state)
     this.#announcer = new Announcer(name, this)
-    this.#runner = new SessionRunner(name, this.#options, environment, {
+    this.#exclusivity = this.#makeExclusivity()
+    const listener: SessionListener<Outgoing> = {
       report: (report) => this.#report(report),
       dialling: (epoch) => this.#announcer.tell('connecting', { epoch }),
-      message: (message) => this.#received(message),
+      message: (message) => {
+        this.#exclusivity?.received(message)
+        this.#received(message)
+      },
+      lease: (act) => this.#exclusivity?.carryOut(act),
       settled: () => this.#settled(),
-    })
+    }
+    this.#runner = new SessionRunner(name, this.#options, environment, listener, this.#exclusivity)
     this.#sending = new Sending({
       outbox: this.#session.outbox,
       options: this.#options,
@@ -232,12 +242,15 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
       case 'rejected':
         return this.#sending.rejected(report.entries, report.code, report.why)
       case 'connected':
+        if (this.state === 'open') this.#exclusivity?.opened()
         return this.#connects.resolveAll()
       case 'connectFailed':
+        this.#exclusivity?.failed(report.why)
         if (this.#connects.size > 0) this.#connects.rejectAll(this.#error(report.code, report.why))
         return
       case 'lost': {
         const { code, reason, message } = report.end
+        this.#exclusivity?.failed(message)
         return this.#announcer.tell('lost', { epoch: report.epoch, code, reason, message })
       }
       case 'waits': {
@@ -250,6 +263,10 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
         return this.#degraded(report)
       case 'receiptsRestored':
         return this.#announcer.tell('receiptsRestored', { epoch: report.epoch })
+      case 'acquired':
+        return this.#announcer.tell('acquired', { fencingToken: this.#exclusivity?.fencingToken ?? null })
+      case 'released':
+        return this.#announcer.tell('released', { reason: report.why })
       case 'socketGone':
         for (const settle of this.#whenGone.splice(0)) settle()
     }
@@ -259,6 +276,7 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     this.#announcer.tell('stateChanged', { from, to, reason })
     if (to === 'open') this.#announcer.tell('opened', { epoch: this.#session.epoch })
     this.#announcer.later(() => resourceChanged(this.#resource))
+    if (to === 'draining') this.#exclusivity?.stopTaking()
     if (to === 'draining' || to === 'closing' || to === 'closed')
       this.#sending.refuseWaiting('FORKSAFE_ERR_CLIENT_CLOSED', 'the client was closed')
     if (to === 'closed') this.#ended()
@@ -317,6 +335,26 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     this.#tellClosed()
   }
 
+  // --- With others, if it is exclusive --------------------------------------------------------------------------
+
+  #makeExclusivity(): Exclusivity | null {
+    const provider = leaseProvider()
+    if (!this.#options.exclusive || provider === undefined) return null
+    return new Exclusivity(this.name, this.#options, provider, {
+      handle: (event) => this.#runner.handle(event),
+      take: (messages) => this.#sending.takeForeign(messages),
+      forget: (entry) => this.#sending.forget(entry),
+      now: () => this.#environment.now(),
+      afterTurn: (callback) => this.#environment.afterTurn(callback),
+      incoming: (message) => this.#received(message),
+      standsBy: (owner) => {
+        this.#announcer.tell('standingBy', { owner })
+        this.#announcer.later(() => resourceChanged(this.#resource))
+        this.#announcer.announce()
+      },
+    })
+  }
+
   // --- For the process that owns it -----------------------------------------------------------------------------
 
   #asResource(): Resource {
@@ -324,21 +362,8 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
       name: this.name,
       isWanted: () => this.#session.isWanted,
       isOpen: () => this.state === 'open',
-      report: () => {
-        const { outbox, epoch, reconnects } = this.#session
-        const { pending, confirmed } = outbox
-        const { identity } = this.#options
-        return {
-          name: this.name,
-          identity,
-          state: this.state,
-          role: 'own',
-          epoch,
-          pending,
-          confirmed,
-          reconnects,
-        }
-      },
+      isStandingBy: () => this.#session.isStandingBy && this.#exclusivity?.owner !== null,
+      report: () => this.#asReport(),
       suspend: async ({ timeout }) => {
         this.#runner.handle({ type: 'suspend', timeout })
         await this.#socketGone()
@@ -347,6 +372,17 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
       shutDown: ({ timeout }) => this.#shutDown(timeout),
       closeSync: () => this.#runner.closeSync(GOING_AWAY),
     }
+  }
+
+  #asReport(): ClientReport {
+    const { outbox, epoch, reconnects, hasLease } = this.#session
+    const { pending, confirmed } = outbox
+    const counts = { pending, confirmed, reconnects }
+    const who = { name: this.name, identity: this.#options.identity, state: this.state }
+    if (this.#exclusivity === null) return { ...who, role: 'own', epoch, ...counts }
+    const { fencingToken, owner } = this.#exclusivity
+    const role = hasLease ? 'holder' : 'standby'
+    return { ...who, role, epoch: fencingToken ?? owner?.epoch ?? 0, ...counts, owner }
   }
 
   #socketGone(): Promise<void> {

@@ -20,6 +20,8 @@ export interface NewEntry<Cargo> {
   isLevelFixed: boolean
   /** When it must not be written any more, on the session's clock; null: never. */
   expiresAt: number | null
+  /** It is somebody else's, who bounds it: it takes no room from what this process sends. */
+  isForeign?: boolean
   cargo: Cargo
 }
 
@@ -40,6 +42,7 @@ export class Outbox<Cargo> {
   /** Taken by an earlier connection, and not to be written again; what became of it will be known by the next one. */
   readonly #withheld = new Map<number, Entry<Cargo>>()
   #bytes = 0
+  #foreign = { count: 0, bytes: 0 }
   #lastSequence = 0
   /** Everything up to here has been written to this connection or settled. */
   #lastWritten = 0
@@ -98,11 +101,12 @@ export class Outbox<Cargo> {
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.pending < this.#limits.count && this.#bytes + bytes <= this.#limits.bytes
+    const { count, bytes: held } = this.#foreign
+    return this.pending - count < this.#limits.count && this.#bytes - held + bytes <= this.#limits.bytes
   }
 
   /** Takes a message in. The caller has asked whether there is room. */
-  accept({ bytes, level, isLevelFixed, expiresAt, cargo }: NewEntry<Cargo>): Entry<Cargo> {
+  accept({ bytes, level, isLevelFixed, expiresAt, isForeign = false, cargo }: NewEntry<Cargo>): Entry<Cargo> {
     const sequence = ++this.#lastSequence
     const entry: Entry<Cargo> = {
       sequence,
@@ -110,12 +114,14 @@ export class Outbox<Cargo> {
       level,
       isLevelFixed,
       expiresAt,
+      isForeign,
       cargo,
       writtenAt: null,
       epoch: 0,
     }
     this.#entries.set(sequence, entry)
     this.#bytes += bytes
+    if (isForeign) this.#countForeign(1, entry)
     this.accepted++
     return entry
   }
@@ -124,11 +130,23 @@ export class Outbox<Cargo> {
     return this.#entries.has(sequence) || this.#unacknowledged.has(sequence) || this.#withheld.has(sequence)
   }
 
-  /** Takes what is next to be written, in order: one message, and more as long as they are within `bytes` in all. */
-  takeWaiting(bytes: number): Entry<Cargo>[] {
+  /** The one of that number, unless it is settled. */
+  get(sequence: number): Entry<Cargo> | undefined {
+    return this.#entries.get(sequence) ?? this.#unacknowledged.get(sequence) ?? this.#withheld.get(sequence)
+  }
+
+  /**
+   * Takes what is next to be written, in order: one message, and more as long as they are within `bytes` in all, and no
+   * more than `count`.
+   */
+  takeWaiting(bytes: number, count = Number.POSITIVE_INFINITY): Entry<Cargo>[] {
     const taken: Entry<Cargo>[] = []
     let left = bytes
-    while (this.#lastWritten < this.#lastSequence && (taken.length === 0 || left > 0)) {
+    while (
+      this.#lastWritten < this.#lastSequence &&
+      taken.length < count &&
+      (taken.length === 0 || left > 0)
+    ) {
       const entry = this.#entries.get(++this.#lastWritten)
       if (entry === undefined) continue
       left -= entry.bytes
@@ -159,6 +177,7 @@ export class Outbox<Cargo> {
         continue
       }
       this.#bytes -= entry.bytes
+      if (entry.isForeign) this.#countForeign(-1, entry)
       this.confirmed++
       confirmed.push(entry)
     }
@@ -222,13 +241,25 @@ export class Outbox<Cargo> {
     return true
   }
 
-  #remove({ sequence, bytes }: Entry<Cargo>): boolean {
+  /** Gives it back to whoever it came from, as if it had never been taken. */
+  forget(entry: Entry<Cargo>): void {
+    if (this.#remove(entry)) this.accepted--
+  }
+
+  #countForeign(sign: 1 | -1, { bytes }: Entry<Cargo>): void {
+    this.#foreign.count += sign
+    this.#foreign.bytes += sign * bytes
+  }
+
+  #remove(entry: Entry<Cargo>): boolean {
+    const { sequence, bytes, isForeign } = entry
     const isPending =
       this.#entries.delete(sequence) ||
       this.#unacknowledged.delete(sequence) ||
       this.#withheld.delete(sequence)
     if (!isPending) return false
     this.#bytes -= bytes
+    if (isForeign) this.#countForeign(-1, entry)
     return true
   }
 }

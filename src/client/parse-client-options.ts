@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { didYouMean } from '../shared/did-you-mean.js'
 import { type Duration, parseDuration, show } from '../shared/duration.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
+import { leaseProvider } from '../shared/lease-provider.js'
 import { parseSize, type Size } from '../shared/size.js'
 import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import { checkHeaders, checkUrl, invalid } from './client-target.js'
@@ -30,6 +31,7 @@ export const CLIENT_OPTION_KEYS: readonly string[] = [
   'headers',
   'tls',
   'exclusive',
+  'fanout',
   'identity',
   'connectTimeout',
   'closeTimeout',
@@ -53,12 +55,18 @@ export const CLIENT_OPTION_KEYS: readonly string[] = [
 
 /**
  * @throws FORKSAFE_ERR_CLIENT_OPTIONS naming client, option, value and what is accepted.
- * @throws FORKSAFE_ERR_CLIENT_NO_LEASE for an exclusive client.
+ * @throws FORKSAFE_ERR_CLIENT_NO_LEASE: exclusive in a way that nobody here can provide.
  */
 export const parseClientOptions = (name: string, options: GuardedClientOptions): ParsedClientOptions => {
   checkKeys(name, options)
   const read = new OptionReader(name)
-  if (options.exclusive !== undefined && options.exclusive !== false) throw read.noLease()
+  const exclusive = read.exclusive(options.exclusive)
+  if (options.fanout === true && !exclusive)
+    throw invalid(
+      read.field('fanout'),
+      true,
+      'needs exclusive: true; without it every process has a connection of its own',
+    )
   if (typeof options.url !== 'function') checkUrl(read.field('url'), options.url)
   if (options.headers !== undefined && typeof options.headers !== 'function')
     checkHeaders(read.field('headers'), options.headers)
@@ -69,6 +77,8 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
     protocols: [options.protocols ?? []].flat(),
     headers: options.headers ?? {},
     tls: read.object('tls', options.tls),
+    exclusive,
+    fanout: read.choice('fanout', options.fanout, [false, true]),
     identity: read.text('identity', options.identity, name),
     connectTimeout: read.duration('connectTimeout', options.connectTimeout, CLIENT_DEFAULTS.connectTimeout),
     closeTimeout: read.duration('closeTimeout', options.closeTimeout, CLIENT_DEFAULTS.closeTimeout),
@@ -115,12 +125,19 @@ class OptionReader {
     return `${option} of client ${show(this.#client)}`
   }
 
-  noLease(): ForksafeError {
-    return new ForksafeError(
-      'FORKSAFE_ERR_CLIENT_NO_LEASE',
-      `${this.field('exclusive')}: no lease provider is there; exclusive clients are not part of forksafe/client`,
-      { details: { client: this.#client } },
-    )
+  exclusive(given: GuardedClientOptions['exclusive']): boolean {
+    const scope = this.choice('exclusive', given, [false, true, 'machine', 'fleet'])
+    if (scope === false) return false
+    const noLease = (why: string): ForksafeError =>
+      new ForksafeError('FORKSAFE_ERR_CLIENT_NO_LEASE', `${this.field('exclusive')}: ${why}`, {
+        details: { client: this.#client },
+      })
+    if (scope === 'fleet') throw noLease("'fleet' is not there yet; 'machine' holds on one machine")
+    if (leaseProvider() === undefined)
+      throw noLease(
+        "no lease can be had here; import { guardedClient } from 'forksafe', not from 'forksafe/client'",
+      )
+    return true
   }
 
   duration(option: string, given: Duration | undefined, fallback: number, least = 1): number {
@@ -142,7 +159,7 @@ class OptionReader {
   }
 
   /** The first is the default. */
-  choice<Choice extends string>(
+  choice<Choice extends string | boolean>(
     option: string,
     given: Choice | undefined,
     all: readonly [Choice, ...Choice[]],

@@ -81,6 +81,11 @@ const checkLevel = (level: ReceiptLevel, { id, isAck }: SendOptions, context: Se
       "send() with level 'received': this client has receipts: 'off'; use 'auto' or 'require'",
     )
   if (level !== 'processed') return
+  if (options.exclusive && (id === undefined || options.ackOf === undefined))
+    throw invalid(
+      context,
+      "level 'processed' of an exclusive client needs an id and the client's option ackOf: another process may hold the connection, and cannot be handed isAck",
+    )
   if (isAck === undefined && (id === undefined || options.ackOf === undefined))
     throw invalid(context, "level 'processed' needs isAck, or an id and the client's option ackOf")
   if (id !== undefined && isAwaited(id))
@@ -101,6 +106,9 @@ const parseExpiry = (expiresAt: Date | number, context: SendContext): number => 
   if (Number.isNaN(at)) throw invalid(context, 'expiresAt is neither a Date nor ms since 1970')
   return environment.now() + (at - environment.wallNow())
 }
+
+export const sizeOfData = (data: Sendable): number =>
+  typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
 
 const sizeOf = (data: unknown, context: SendContext): number => {
   if (typeof data === 'string') return Buffer.byteLength(data)

@@ -8,25 +8,17 @@ import type { Sendable } from './connection.js'
 import type { Environment, Timer } from './environment.js'
 import { onAbort } from './on-abort.js'
 import type { Entry, Outbox, ReceiptLevel } from './outbox.js'
+import type { Outgoing } from './outgoing.js'
 import {
   type ParsedSend,
   parseSend,
   type Receipt,
   type SendContext,
   type SendOptions,
+  sizeOfData,
 } from './send-options.js'
 import type { SessionEvent } from './session-effects.js'
-
-/** A message in the outbox, with who waits for it. */
-export interface Outgoing {
-  readonly data: Sendable
-  readonly sentAt: number
-  readonly resolve: (receipt: Receipt) => void
-  readonly reject: (error: unknown) => void
-  readonly options: SendOptions
-  /** Takes timer and abort listener away; null where there is none. */
-  release: (() => void) | null
-}
+import type { ForeignMessage } from './sharing.js'
 
 /** What `send()` asks of the client. */
 export interface SendingPort {
@@ -100,6 +92,34 @@ export class Sending {
     if (signal !== undefined || timeout !== null || expiresAt !== null)
       outgoing.release = this.#limitUntilSettled(entry, { timeout, expiresAt })
     handle(ACCEPTED)
+  }
+
+  /** Messages of standbys, whose bounds are their own affair. */
+  takeForeign(messages: readonly ForeignMessage[]): void {
+    const { outbox, environment, handle, options } = this.#port
+    for (const message of messages) {
+      const { level, id, expiresIn } = message.terms
+      if (level === 'processed' && (id === undefined || options.ackOf === undefined || this.#byId.has(id))) {
+        message.reject(this.#port.error('FORKSAFE_ERR_CLIENT_MESSAGE_INVALID', NOT_ACKNOWLEDGEABLE))
+        continue
+      }
+      message.entry = outbox.accept({
+        bytes: sizeOfData(message.data),
+        level: level ?? (options.receipts === 'off' ? 'written' : 'received'),
+        isLevelFixed: level !== undefined,
+        expiresAt: expiresIn === undefined ? null : environment.now() + expiresIn,
+        isForeign: true,
+        cargo: message,
+      })
+      if (level === 'processed' && id !== undefined) this.#byId.set(id, message.entry)
+    }
+    handle(ACCEPTED)
+  }
+
+  /** A standby has its message back: as if it had never been taken, also for its id. */
+  forget(entry: Entry<Outgoing>): void {
+    this.#release(entry)
+    this.#port.outbox.forget(entry)
   }
 
   #limitUntilSettled(
@@ -260,4 +280,6 @@ interface Lapse {
 }
 
 const ACCEPTED = { type: 'accepted' } as const
+const NOT_ACKNOWLEDGEABLE =
+  "level 'processed' through the worker that holds the connection needs the option ackOf, and an id that no other message waits with"
 const TOO_LATE = 'the message was not sent and proved within'

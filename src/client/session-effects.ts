@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../shared/errors.js'
 import type { ClientState } from './client-states.js'
 import type { ConnectionEnd } from './connection-end.js'
+import type { HolderAnswer } from './link-messages.js'
 import type { Entry, ReceiptLevel } from './outbox.js'
 
 export type TimerName = 'retry' | 'stable' | 'drain' | 'close' | 'watch'
@@ -35,6 +36,19 @@ export type SessionEvent<Cargo> =
   | { type: 'resumed' }
   /** What had come in before `awaitTurn` has been read. */
   | { type: 'turnOver'; epoch: number }
+  /** What is exclusive is ours: it may be dialled. */
+  | { type: 'granted' }
+  /** It shall be somebody else's: close within `timeout` ms. */
+  | { type: 'revoked'; why: string; timeout: number }
+  /** It is not ours any more: nothing is written from here on. */
+  | { type: 'leaseLost'; why: string }
+  /** Nobody will grant anything any more. */
+  | { type: 'orphaned' }
+  /** Messages can be handed to the holder, in the same tree; and: not any more. */
+  | { type: 'linkOpened'; link: number }
+  | { type: 'linkClosed'; link: number }
+  /** What the holder says of messages that it was handed. */
+  | { type: 'linkAnswered'; link: number; answer: HolderAnswer }
   | { type: 'suspend'; timeout: number }
   | { type: 'resume' }
   | { type: 'close'; code: number; drainTimeout: number; closeTimeout: number }
@@ -57,6 +71,19 @@ export type SessionAct<Cargo> =
   /** `turnOver` when the event loop has read what is there. */
   | { type: 'awaitTurn'; epoch: number }
 
+/** What is done about the lease of an exclusive client. */
+export type LeaseAct<Cargo> =
+  /** Stands in line for what is exclusive. */
+  | { type: 'claim' }
+  /** The socket is gone: the next one may have it. `isFinal`: we stand in line no more. */
+  | { type: 'letGo'; isFinal: boolean; isSuperseded: boolean }
+  /** There is something to deliver, and no other way; and: somebody wants it although we were superseded. */
+  | { type: 'need' }
+  | { type: 'insist' }
+  /** Takes nothing more from standbys, and gives them back what was not proved. */
+  | { type: 'closeLinks' }
+  | { type: 'forward'; link: number; batch: number; entries: readonly Entry<Cargo>[] }
+
 /** What became of something, to be told to whoever waits for it. */
 export type SessionReport<Cargo> =
   | { type: 'moved'; from: ClientState; to: ClientState; reason: string }
@@ -75,5 +102,8 @@ export type SessionReport<Cargo> =
   | { type: 'receiptsRestored'; epoch: number }
   /** No socket is left: who suspends or closes may go on. */
   | { type: 'socketGone' }
+  /** What is exclusive is ours, and is not any more. */
+  | { type: 'acquired' }
+  | { type: 'released'; why: string }
 
-export type SessionEffect<Cargo> = SessionAct<Cargo> | SessionReport<Cargo>
+export type SessionEffect<Cargo> = SessionAct<Cargo> | LeaseAct<Cargo> | SessionReport<Cargo>

@@ -4,24 +4,41 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ParsedClientOptions } from './client-options.js'
 import { ClientSession } from './client-session.js'
-import type { Connection, Sendable } from './connection.js'
+import type { Connection, ConnectionEvents, Sendable } from './connection.js'
 import type { Environment, Timer } from './environment.js'
 import { type IncomingMessage, MessageStreams } from './message-stream.js'
-import type { SessionAct, SessionEffect, SessionEvent, SessionReport, TimerName } from './session-effects.js'
+import type {
+  LeaseAct,
+  SessionAct,
+  SessionEffect,
+  SessionEvent,
+  SessionReport,
+  TimerName,
+} from './session-effects.js'
 
 export interface SessionListener<Cargo> {
   report(report: SessionReport<Cargo>): void
   dialling(epoch: number): void
   message(message: IncomingMessage): void
+  /** What is to be done about the lease of an exclusive client. */
+  lease(act: LeaseAct<Cargo>): void
   /** A decision has been carried out whole. */
   settled(): void
 }
 
 /** Events that messages may be written on. */
 const WRITING: ReadonlySet<string> = new Set<SessionEvent<never>['type']>(['writeTurn', 'flushed', 'pong'])
+/** Events that end a lease: before these nobody has to ask whether it is still ours. */
+const LEASE: ReadonlySet<string> = new Set<SessionEvent<never>['type']>(['granted', 'revoked', 'leaseLost'])
 
 /** Dials belong to no request: whatever a dial starts must not inherit the async context of who happened to ask. */
 const outsideRequests = new AsyncResource('forksafe client')
+
+/** The lease of an exclusive client, as far as it has to be looked at before something is written. */
+export interface LeaseCheck {
+  readonly fencingToken: number | null
+  check(): void
+}
 
 export class SessionRunner<Cargo extends { data: Sendable }> {
   readonly session: ClientSession<Cargo>
@@ -30,6 +47,7 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
   readonly #options: ParsedClientOptions
   readonly #environment: Environment
   readonly #listener: SessionListener<Cargo>
+  readonly #exclusivity: LeaseCheck | null
   readonly #timers = new Map<TimerName, Timer>()
   /** Events that came while an earlier one was being carried out. */
   readonly #queue: SessionEvent<Cargo>[] = []
@@ -42,11 +60,13 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
     options: ParsedClientOptions,
     environment: Environment,
     listener: SessionListener<Cargo>,
+    exclusivity: LeaseCheck | null,
   ) {
     this.#name = name
     this.#options = options
     this.#environment = environment
     this.#listener = listener
+    this.#exclusivity = exclusivity
     this.session = new ClientSession(options, environment)
   }
 
@@ -55,6 +75,8 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
       this.#queue.push(event)
       return
     }
+    // A process that was stopped wakes up anywhere: what it holds may be somebody else's by now.
+    if (!LEASE.has(event.type)) this.#exclusivity?.check()
     this.#isCarryingOut = true
     for (let next: SessionEvent<Cargo> | undefined = event; next !== undefined; next = this.#queue.shift()) {
       if (WRITING.has(next.type)) this.#lookBeforeWriting()
@@ -101,6 +123,13 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
         return this.#environment.afterTurn(() => this.handle({ type: 'writeTurn' }))
       case 'awaitTurn':
         return this.#environment.afterReading(() => this.#readingIsOver(effect.epoch))
+      case 'claim':
+      case 'letGo':
+      case 'need':
+      case 'insist':
+      case 'closeLinks':
+      case 'forward':
+        return this.#listener.lease(effect)
       default:
         return this.#listener.report(effect)
     }
@@ -108,7 +137,7 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
 
   #dial(epoch: number): void {
     this.#isPaused = false
-    const connection = this.#environment.connect(epoch, this.#name, this.#options, {
+    const events: ConnectionEvents = {
       opened: () => this.handle({ type: 'opened', epoch }),
       message: (data, isBinary) => this.#listener.message({ data, isBinary, epoch }),
       pong: (payload) => this.handle({ type: 'pong', epoch, payload }),
@@ -116,7 +145,9 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
         if (this.#connection === connection) this.#connection = null
         this.handle({ type: 'gone', epoch, end })
       },
-    })
+    }
+    const info = { fencingToken: this.#exclusivity?.fencingToken ?? null }
+    const connection = this.#environment.connect(epoch, this.#name, this.#options, events, info)
     this.#connection = connection
     this.#listener.dialling(epoch)
     outsideRequests.runInAsyncScope(() => connection.dial())

@@ -91,6 +91,11 @@ export class ControlClient {
     return this.#operate(PATHS.scale, typeof workers === 'number' ? { workers } : workers, onProgress)
   }
 
+  /** Hands an exclusive client's connection to the worker of that slot, or to the one that is next. */
+  handOff(client: string, slot: number | null, onProgress: OnProgress = () => {}): Promise<OperationResult> {
+    return this.#operate(PATHS.handoff, slot === null ? { client } : { client, slot }, onProgress)
+  }
+
   /** Settles when all workers were ready for the first time, or it stopped before that. */
   untilStarted(onProgress: OnProgress = () => {}): Promise<OperationResult> {
     return this.#operate(PATHS.started, null, onProgress)

@@ -93,6 +93,13 @@ const ROUTES: Record<string, Record<string, Handler>> = {
       await streamOperation(response, timing, (tell) => supervisor.scale(workers, tell))
     },
   },
+  [PATHS.handoff]: {
+    POST: async ({ request, response, supervisor, timing }) => {
+      const { client, slot } = handoffIn(await readBody(request, ['client', 'slot']))
+      if (!(await isStillThere(request))) return
+      await streamOperation(response, timing, () => supervisor.handOff(client, slot))
+    },
+  },
   [PATHS.stop]: {
     POST: async ({ request, response, supervisor, timing }) => {
       const { now = false } = await readBody(request, ['now'])
@@ -184,6 +191,19 @@ const workersIn = ({ workers, by }: Record<string, unknown>): number | { by: num
   if (isWithin(by, -MAX_WORKERS, MAX_WORKERS)) return { by }
   throw new Refusal(400, `workers is not a whole number from 1 to ${MAX_WORKERS}, nor by one up to that`)
 }
+
+const handoffIn = ({
+  client,
+  slot = null,
+}: Record<string, unknown>): { client: string; slot: number | null } => {
+  if (typeof client !== 'string' || client === '' || client.length > MAX_NAME)
+    throw new Refusal(400, `client is not a name of 1 to ${MAX_NAME} characters`)
+  if (slot !== null && !isWithin(slot, 0, MAX_WORKERS - 1))
+    throw new Refusal(400, `slot is not a whole number from 0 to ${MAX_WORKERS - 1}`)
+  return { client, slot }
+}
+
+const MAX_NAME = 200
 
 const isWithin = (value: unknown, min: number, max: number): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max

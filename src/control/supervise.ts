@@ -71,6 +71,8 @@ export interface RunningSupervisor extends AsyncDisposable {
    * @throws FORKSAFE_ERR_OPTION_INVALID: not such a number.
    */
   scale(workers: number, onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /** Hands an exclusive client's connection to the worker of that slot, or to the one that is next; never rejects. */
+  handOff(client: string, slot?: number): Promise<OperationResult>
   /** Stops within `stopTimeout` and settles when nothing is left. Never rejects. */
   stop(options?: { now?: boolean }): Promise<OperationResult>
   /** Calls `listener` for each event of all workers; returns the function that stops it. */
@@ -125,6 +127,7 @@ export const supervise = async ({
     restart: (onProgress) => supervisor.restart(onProgress),
     scale: async (workers, onProgress) =>
       supervisor.scale(readWholeNumber(1, MAX_WORKERS)('workers of scale()', workers, 'value'), onProgress),
+    handOff: (client, slot) => supervisor.handOff(client, slot ?? null),
     stop,
     onProgress: (listener) => {
       supervisor.on('progress', listener)

@@ -15,6 +15,7 @@ export const PATHS = {
   reload: '/v1/reload',
   restart: '/v1/restart',
   scale: '/v1/scale',
+  handoff: '/v1/handoff',
   stop: '/v1/stop',
   logs: '/v1/logs',
   logLevel: '/v1/log-level',

@@ -46,6 +46,8 @@ export interface Holder {
  */
 export interface Move {
   kind: 'trial' | 'request'
+  /** What moves. */
+  lease: string
   phase: 'closing' | 'opening' | 'watched' | 'returning'
   from: number
   to: number
@@ -64,8 +66,9 @@ export interface Lease {
   move: Move | null
   /** Another session took our place at the upstream: nobody is granted until somebody insists. */
   isBarred: boolean
-  /** When the last holder let go, for the gap; null: never, or it is held. */
+  /** Since when nobody has it open, for the gap: who was granted it and never opened it changes nothing. Null: not so. */
   freeSince: number | null
+  /** Who had it open last, or has it. */
   lastHolder: number | null
 }
 

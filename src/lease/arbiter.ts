@@ -47,6 +47,8 @@ export type ArbiterEvent =
   | { type: 'keep'; claimant: number }
   /** It cannot, or shall not: what it was handed goes back. */
   | { type: 'giveBack'; claimant: number; why: string }
+  /** The same for all of a generation: what they hold goes to others, if there are any. */
+  | { type: 'distrusted'; generation: number; why: string }
   /** @param to null: whoever is next. */
   | { type: 'handOver'; request: number; lease: string; to: number | null }
   /** The moment that `nextDeadline` named is there. */
@@ -145,6 +147,7 @@ export class LeaseArbiter {
         return this.#onHolder(event, (lease, holder, name) => {
           if (holder.phase === 'open') {
             holder.phase = 'granted'
+            lease.freeSince = this.#now
             this.#emit({ type: 'holderChanged', lease: name })
           }
           if (lease.move?.to === holder.claimant) this.#turnBack(lease, lease.move, event.why)
@@ -157,6 +160,10 @@ export class LeaseArbiter {
         return this.#keep(event.claimant)
       case 'giveBack':
         return this.#giveBack(event.claimant, event.why)
+      case 'distrusted':
+        for (const [claimant, { generation }] of Object.entries(this.state.claimants))
+          if (generation === event.generation) this.#giveBack(Number(claimant), event.why)
+        return
       case 'handOver':
         return this.#handOver(event)
       case 'tick':
@@ -234,8 +241,7 @@ export class LeaseArbiter {
     const { holder } = lease
     if (holder === null) return
     lease.holder = null
-    lease.freeSince = this.#now
-    lease.lastHolder = holder.claimant
+    if (lease.lastHolder !== null) lease.freeSince ??= this.#now
     this.#emit({ type: 'lost', lease: name, claimant: holder.claimant, grant: holder.grant, why })
     this.#emit({ type: 'holderChanged', lease: name })
   }
@@ -319,6 +325,7 @@ export class LeaseArbiter {
       const { claimant, grant } = holder
       this.#emit({ type: 'acquired', lease: name, claimant, grant, from: lease.lastHolder, gap })
       lease.freeSince = null
+      lease.lastHolder = claimant
       this.#emit({ type: 'holderChanged', lease: name })
     }
     const { move } = lease
@@ -343,7 +350,12 @@ export class LeaseArbiter {
     if (!name.startsWith('client ') || holder?.phase !== 'open' || holder.claimant === claimant) return
     if (lease.move !== null || this.#eligible(lease, claimant) === undefined) return
     this.#emit({ type: 'trying', claimant })
-    this.#beginMove(lease, holder, { kind: 'trial', to: claimant, request: null }, 'a new release is tried')
+    this.#beginMove(
+      lease,
+      holder,
+      { kind: 'trial', lease: name, to: claimant, request: null },
+      'a new release is tried',
+    )
   }
 
   #handOver({ request, lease: name, to }: Extract<ArbiterEvent, { type: 'handOver' }>): void {
@@ -357,10 +369,20 @@ export class LeaseArbiter {
     const others = { ...lease, claims: lease.claims.filter((claim) => claim.claimant !== holder.claimant) }
     const target = to === null ? this.#next(others) : this.#eligible(lease, to)
     if (target === undefined) return refuse('no worker stands by that could take it')
-    this.#beginMove(lease, holder, { kind: 'request', to: target.claimant, request }, 'it is handed over')
+    this.#beginMove(
+      lease,
+      holder,
+      { kind: 'request', lease: name, to: target.claimant, request },
+      'it is handed over',
+    )
   }
 
-  #beginMove(lease: Lease, holder: Holder, move: Pick<Move, 'kind' | 'to' | 'request'>, why: string): void {
+  #beginMove(
+    lease: Lease,
+    holder: Holder,
+    move: Pick<Move, 'kind' | 'lease' | 'to' | 'request'>,
+    why: string,
+  ): void {
     lease.move = { ...move, phase: 'closing', from: holder.claimant, openBy: null, failure: null }
     this.#revoke(holder, why)
   }
@@ -382,7 +404,7 @@ export class LeaseArbiter {
     move.openBy = null
     const { holder } = lease
     if (!wasClosing && holder?.claimant === move.to) this.#revoke(holder, why)
-    if (move.kind === 'trial') this.#trialFailed(move.to, move.failure)
+    if (move.kind === 'trial') this.#trialFailed(move.to, `${move.lease}: ${move.failure}`)
   }
 
   /** One failure is enough: it is said once, and nothing more is granted to it. */
@@ -440,7 +462,7 @@ export class LeaseArbiter {
     for (const lease of Object.values(this.state.leases)) {
       const { move, holder } = lease
       if (move?.to === claimant) this.#turnBack(lease, move, why)
-      else if (holder?.claimant === claimant && lease.claims.length > 1) this.#revoke(holder, why)
+      else if (holder?.claimant === claimant && this.#next(lease) !== undefined) this.#revoke(holder, why)
     }
   }
 

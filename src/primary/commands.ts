@@ -38,6 +38,10 @@ export type Command =
   /** It did what makes its channel or itself unusable; it is replaced, start first. */
   | { type: 'workerMisbehaved'; id: number; reason: string }
   | { type: 'workerExited'; id: number; end: ProcessEnd }
+  /** What is exclusive is being handed to a worker on trial; it can hold it; it cannot. */
+  | { type: 'leaseTrial'; id: number; state: 'trying' | 'passed' | 'failed'; reason: string }
+  /** It was killed by us, because it was silent while it held something. */
+  | { type: 'workerCondemned'; id: number; reason: string }
   /** Answered by one `changeEnded` that names the request. */
   | { type: 'change'; request: number; order: ChangeOrder }
   | { type: 'releaseResolved'; release: Release }
@@ -69,6 +73,12 @@ export type Effect =
   | { type: 'fork'; order: ForkOrder }
   /** Do not fork it after all, if it is not too late; answered by `workerExited` in any case. */
   | { type: 'cancelFork'; id: number }
+  /** What it claims of what is exclusive is handed to it, to see whether it can hold it; answered by `leaseTrial`. */
+  | { type: 'tryLeases'; id: number }
+  /** It has proved itself: what it holds stays with it. */
+  | { type: 'trustWithLeases'; id: number }
+  /** No worker of this generation shall hold anything if others can. */
+  | { type: 'distrustGeneration'; generation: number; reason: string }
   /** It has taken over: it may be handed connections. */
   | { type: 'admit'; id: number }
   | { type: 'send'; id: number; message: PrimaryMessage }

@@ -26,6 +26,11 @@ export interface Controllable {
    * the configuration names another one. Never rejects.
    */
   scale(workers: number | { by: number }, onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /**
+   * Hands the connection of an exclusive client to the worker of that slot, or to the one that is next; back, if that one
+   * cannot open it. Never rejects.
+   */
+  handOff(client: string, slot: number | null): Promise<OperationResult>
   /** Stops everything within `stopTimeout`; `now` leaves the workers 250 ms. Never rejects. */
   stop(
     options?: { now?: boolean; reason?: string },

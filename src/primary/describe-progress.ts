@@ -29,6 +29,18 @@ export const describeProgress = (
         level: 'warn',
         text: `worker ${progress.slot} is started again in ${formatSeconds(progress.ms)}: ${progress.reason}${loop(progress.crashes)}`,
       }
+    case 'leaseAcquired':
+      return info(
+        `worker ${progress.slot} holds ${lease(progress)} (pid ${progress.pid})${progress.gapMs === null ? '' : `, after a gap of ${formatGap(progress.gapMs)}`}`,
+      )
+    case 'leaseHandedOff':
+      return info(
+        `${lease(progress)} went from worker ${progress.fromSlot} to worker ${progress.slot} (pid ${progress.pid}), with a gap of ${formatGap(progress.gapMs)}`,
+      )
+    case 'leaseLost':
+      return info(
+        `worker ${progress.slot} no longer holds ${lease(progress)}: ${progress.reason} (pid ${progress.pid})`,
+      )
     case 'reloading':
       return info(`rolling restart of ${progress.slots.length} workers to generation ${progress.generation}`)
     case 'reloaded':
@@ -65,6 +77,10 @@ export const describeProgress = (
       )
   }
 }
+
+const lease = ({ kind, identity }: { kind: string; identity: string }): string => `${kind} ${identity}`
+
+const formatGap = (ms: number): string => (ms < 100 ? `${ms.toFixed(1)} ms` : formatSeconds(ms))
 
 const loop = (crashes: number): string => (crashes > 1 ? ` (crash ${crashes} of late)` : '')
 

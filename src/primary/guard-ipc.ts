@@ -52,7 +52,7 @@ export const guardIpc = (child: ChildProcess, onFault: (reason: string) => void)
     const firstEnd = bytes.indexOf(LINE_END)
     if (isSkipping) bytes.fill(SPACE, 0, firstEnd === -1 ? bytes.length : firstEnd + 1)
     if (firstEnd !== -1) isSkipping = false
-    const lastLine = bytes.lastIndexOf(LINE_END) + 1
+    const lastLine = firstEnd === -1 ? 0 : bytes.lastIndexOf(LINE_END) + 1
     pending = bytes.length - lastLine + (firstEnd === -1 ? pending : 0)
     if (pending > MAX_MESSAGE) {
       isSkipping = true

@@ -3,12 +3,11 @@
 // proper-lockfile alone is not enough: two processes that meet a stale lock can both take it (its issue 121), and after
 // a kill -9 the next start would have to wait until the lock is stale. With the kernel lock held, a lock folder whose
 // recorded owner is dead is known to be left over, and nobody else can be clearing it at the same time.
-// proper-lockfile hooks signals when it is imported: it is loaded here, lazily, and nowhere else.
 
-import { randomBytes } from 'node:crypto'
-import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { realpathSync, rmSync } from 'node:fs'
+import { installId } from '../lease/install-id.js'
 import { hasKernelLock, takeKernelLock } from '../lease/kernel-lock.js'
+import { type LockFolder, takeLockFolder } from '../lease/lock-folder.js'
 import { ForksafeError } from '../shared/errors.js'
 import { isAlive } from '../shared/process-identity.js'
 import { type RunRecord, readRunRecord } from './run-record.js'
@@ -36,12 +35,14 @@ export const takeName = async (
   paths: NamePaths,
   onLost: (reason: string) => void,
 ): Promise<() => Promise<void>> => {
-  const unknownUntil = performance.now() + UNKNOWN_OWNER
+  let unknownUntil = performance.now() + UNKNOWN_OWNER
   for (;;) {
     const release = await tryTakeName(name, paths, onLost)
     if (release !== null) return release
     const record = readRunRecord(paths.record)
     const owner = record !== null && isAlive(record) ? record : null
+    // A stopping owner removes its record just before it gives the name back.
+    if (owner !== null) unknownUntil = performance.now() + UNKNOWN_OWNER
     const isWorthWaiting = owner === null ? performance.now() < unknownUntil : isAboutToGo(owner)
     if (!isWorthWaiting) throw running(name, owner)
     await new Promise((resolve) => setTimeout(resolve, POLL))
@@ -58,42 +59,29 @@ const tryTakeName = async (
     ? await takeKernelLock(scope, installId(paths.folder))
     : async () => {}
   if (releaseKernelLock === null) return null
-  const releaseRecord = await tryTakeLockFolder(paths, onLost)
-  if (releaseRecord === null) {
+  const lockFolder = tryTakeLockFolder(paths, onLost)
+  if (lockFolder === null) {
     await releaseKernelLock()
     return null
   }
+  const onExit = (): void => lockFolder.release()
+  process.once('exit', onExit)
   return async () => {
-    await releaseRecord()
+    process.off('exit', onExit)
+    lockFolder.release()
     await releaseKernelLock()
   }
 }
 
-const tryTakeLockFolder = async (
-  paths: NamePaths,
-  onLost: (reason: string) => void,
-): Promise<(() => Promise<void>) | null> => {
-  const { lock } = await import('proper-lockfile')
-  const take = (): Promise<() => Promise<void>> =>
-    lock(paths.folder, {
-      lockfilePath: paths.lock,
-      realpath: false,
-      stale: STALE,
-      onCompromised: (error) => onLost(error.message),
-    })
-  try {
-    return quietly(await take())
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error
-  }
+const tryTakeLockFolder = (paths: NamePaths, onLost: (reason: string) => void): LockFolder | null => {
+  const take = (): LockFolder | null => takeLockFolder(paths.lock, { stale: STALE, onCompromised: onLost })
+  const taken = take()
+  if (taken !== null || !hasKernelLock()) return taken
   const owner = readRunRecord(paths.record)
-  if (!hasKernelLock() || (owner !== null && isAlive(owner))) return null
+  if (owner !== null && isAlive(owner)) return null
   rmSync(paths.lock, { recursive: true, force: true })
-  return quietly(await take())
+  return take()
 }
-
-/** A lock folder that somebody removed is given back all the same. */
-const quietly = (release: () => Promise<void>) => (): Promise<void> => release().catch(() => {})
 
 const isAboutToGo = (owner: RunRecord): boolean => owner.goneBy !== null && Date.now() < owner.goneBy + 1_000
 
@@ -104,15 +92,4 @@ const running = (name: string, owner: RunRecord | null): ForksafeError => {
     `a supervisor named ${name} is already running${who}; use 'supervisor reload --name ${name}', or another --name`,
     { details: { name, pid: owner?.pid } },
   )
-}
-
-/** Random, readable only to this user: other users cannot guess, and so not squat, the names of our kernel locks. */
-const installId = (folder: string): string => {
-  const path = join(folder, 'install-id')
-  try {
-    writeFileSync(path, randomBytes(16).toString('hex'), { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  return readFileSync(path, 'utf8')
 }

@@ -118,6 +118,8 @@ export class RollingRestart implements Change {
   #turnBack(failure: WorkerFailure): void {
     this.#failures.push(failure)
     this.#isBack = true
+    const { generation } = this.#release
+    this.#board.emit({ type: 'distrustGeneration', generation, reason: failure.reason })
     // What only the failed release had is taken away at the end.
     const restore = this.#done.filter((index) => index < this.#previous.workers).reverse()
     for (const index of [...this.#underWay, ...restore]) {

@@ -14,6 +14,9 @@ import type { Slot } from './worker-pool.js'
  */
 const GROUP_SIGNAL_GRACE = 100
 
+/** For how long after `minUptime` an upstream may still throw a new holder out, or that one die of it, at the reload's cost. */
+const SECOND_THOUGHTS = 1_000
+
 export class SlotKeeper {
   readonly #board: Board
   /** How many workers may be starting at once when slots are filled. */
@@ -48,6 +51,11 @@ export class SlotKeeper {
         return
       case 'workerMisbehaved':
         return this.#misbehaved(handle, command.reason)
+      case 'leaseTrial':
+        return this.#leaseTrial(handle, command.state, command.reason)
+      case 'workerCondemned':
+        handle.dropReason ??= command.reason
+        return
       case 'workerExited':
         return this.#exited(handle, command.end)
     }
@@ -119,7 +127,8 @@ export class SlotKeeper {
     const slot = pool.slot(index)
     if (slot?.serving === handle) change?.tookOver(slot, handle, false)
     if (slot?.replacement !== handle) return
-    if (change?.isCanary(slot)) return // takes over after its probation
+    // Takes over after its probation, and if it can hold what is exclusive.
+    if (change?.isCanary(slot)) return this.#board.emit({ type: 'tryLeases', id: handle.id })
     this.#takeOver(slot, handle, false)
   }
 
@@ -135,8 +144,20 @@ export class SlotKeeper {
 
   #probationPassed(handle: WorkerHandle): void {
     const slot = this.#board.pool.slot(handle.slot)
+    this.#board.emit({ type: 'trustWithLeases', id: handle.id })
     this.#board.change?.probationPassed(handle)
     if (slot?.replacement === handle && handle.state === 'ready') this.#takeOver(slot, handle, true)
+  }
+
+  /** Its probation begins anew when it has what is exclusive: what an upstream thinks of it may come after that. */
+  #leaseTrial(handle: WorkerHandle, state: 'trying' | 'passed' | 'failed', reason: string): void {
+    if (handle.state !== 'ready' || this.#board.pool.slot(handle.slot)?.replacement !== handle) return
+    const key = `probation:${handle.id}` as const
+    if (state === 'failed') return this.#fail(handle, reason)
+    this.#board.emit({ type: 'clearTimer', key })
+    if (state === 'trying') return
+    const ms = this.#releaseOf(handle).minUptime + SECOND_THOUGHTS
+    this.#board.emit({ type: 'setTimer', key, ms })
   }
 
   // --- Going ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ import { DialDesk } from './dial-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
+import { LeaseDesk } from './lease-desk.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
 import { WorkerProcess } from './worker-process.js'
@@ -69,6 +70,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   })
   readonly #changes = new ChangeRequests()
   readonly #dials: DialDesk
+  readonly #leases: LeaseDesk
   readonly #status: StatusReader
   readonly #otherVersions = new Set<string>()
   #goneBy: number | null = null
@@ -89,6 +91,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#dials = new DialDesk({
       rate: () => this.#generations.of(this.#core.generation).connectRate,
       tell: (id, message) => this.#processes.get(id)?.tell(message),
+    })
+    this.#leases = new LeaseDesk({
+      supervisor: settings.name,
+      tell: (id, message) => this.#processes.get(id)?.tell({ type: 'lease', message }),
+      kill: (id, why) => this.#condemn(id, why),
+      progress: (progress) => this.#progress(progress),
+      trial: (id, state, reason) =>
+        this.#enqueue({ type: 'leaseTrial', id, state, reason: this.#redact(reason) }),
     })
     this.#status = new StatusReader({
       core: this.#core,
@@ -142,6 +152,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const order: ChangeOrder =
       typeof workers === 'number' ? { kind: 'scale', to: workers } : { kind: 'scale', by: workers.by }
     return this.#change(order, onProgress)
+  }
+
+  async handOff(client: string, slot: number | null): Promise<OperationResult> {
+    const { ok, text } = await this.#leases.handOver(client, slot)
+    const message = this.#redact(text)
+    return { ok, exitCode: ok ? 0 : 5, message, generation: this.#core.generation, failures: [] }
   }
 
   #change(order: ChangeOrder, onProgress?: (progress: Progress) => void): Promise<OperationResult> {
@@ -210,10 +226,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#forks.add(effect.order)
       case 'cancelFork':
         return this.#forks.cancel(effect.id)
+      case 'tryLeases':
+        return this.#leases.tryOut(effect.id)
+      case 'trustWithLeases':
+        return this.#leases.trust(effect.id)
+      case 'distrustGeneration':
+        return this.#leases.distrust(effect.generation, effect.reason)
       case 'admit':
         return this.#processes.get(effect.id)?.admit()
       case 'send':
-        return this.#processes.get(effect.id)?.tell(effect.message)
+        return this.#send(effect.id, effect.message)
       case 'kill':
         return this.#processes.get(effect.id)?.signal(effect.signal)
       case 'setTimer':
@@ -315,6 +337,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       })
       if (worker.pid === 0) return // its 'error' follows, and says why
       this.#processes.set(id, worker)
+      this.#leases.joined(id, { slot, pid: worker.pid, generation })
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
     } catch (error) {
@@ -351,13 +374,26 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return
       case 'withdrawDial':
         return this.#dials.withdrawn(id, message.id)
+      case 'lease':
+        return this.#leases.received(id, message.message)
     }
+  }
+
+  #send(id: number, message: PrimaryMessage): void {
+    this.#processes.get(id)?.tell(message)
+    if (message.type === 'drain' || message.type === 'leave') this.#leases.leaving(id)
+  }
+
+  /** It is silent, and holds what others wait for: nobody gets it before this process is gone. */
+  #condemn(id: number, why: string): void {
+    this.#enqueue({ type: 'workerCondemned', id, reason: `was killed: ${why}` })
+    this.#processes.get(id)?.signal('SIGKILL')
   }
 
   /** Without reports, which come often, and never with what a message holds of values. */
   #debugMessage(id: number, { type }: WorkerMessage): void {
     const pid = this.#processes.get(id)?.pid
-    if (type === 'report') return
+    if (type === 'report' || type === 'lease') return
     this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
   }
 
@@ -382,6 +418,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#status.forget(id)
     this.#dials.forget(id)
     this.#enqueue({ type: 'workerExited', id, end })
+    // Behind the exit, which says more about a failed trial than that a lease was lost.
+    this.#leases.exited(id)
     this.#runChanged()
   }
 
@@ -394,6 +432,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#timers.clearAll()
     this.#status.end()
     this.#dials.end()
+    this.#leases.end()
     this.#tellStarted(null)
     this.#tellEnded(result)
   }

@@ -35,7 +35,8 @@ const stagesOf = (resources: readonly Resource[]): Resource[][] => {
   const stages: Resource[][] = []
   let together: Resource[] | null = null
   for (const resource of resources) {
-    if (together !== null && !resource.isUsedByOthers) together.push(resource)
+    const isLikeThose = together?.[0]?.isWork === resource.isWork
+    if (together !== null && isLikeThose && !resource.isUsedByOthers) together.push(resource)
     else {
       const stage = [resource]
       stages.push(stage)

@@ -82,7 +82,25 @@ export const ERROR_CODES = {
   },
   FORKSAFE_ERR_CLIENT_NO_LEASE: {
     retryable: false,
-    meaning: 'An exclusive client needs the lease provider that only the root export brings.',
+    meaning:
+      'Something exclusive needs a lease, which only the root export brings, and only for scope machine.',
+  },
+  FORKSAFE_ERR_LEASE_OPTIONS: {
+    retryable: false,
+    meaning: 'The name or the options of exclusive() are not allowed, or it runs in this process already.',
+  },
+  FORKSAFE_ERR_LEASE_ABORTED: {
+    retryable: true,
+    meaning: 'The caller aborted exclusive() through its signal before its function had begun.',
+  },
+  FORKSAFE_ERR_LEASE_CLOSED: {
+    retryable: false,
+    meaning: 'This process leaves, and the function of exclusive() had not begun.',
+  },
+  FORKSAFE_ERR_LEASE_LOST: {
+    retryable: true,
+    meaning:
+      'The lease was lost while the function of exclusive() ran: another process may run it by now. The cause is how it ended.',
   },
   FORKSAFE_ERR_CLIENT_CLOSED: {
     retryable: false,

@@ -35,7 +35,7 @@ export interface LeaseLink {
   send(payload: unknown): void
 }
 
-/** What is told to whoever claims a lease. */
+/** What is told to whoever claims a lease; never before the call that claims it has returned. */
 export interface LeaseListener {
   /** It may be used from now on. `epoch`: larger than that of every holder before. */
   granted(epoch: number): void
@@ -60,6 +60,8 @@ export interface LeaseClaim {
   opened(): void
   /** It could not be opened, or has ended. */
   failed(why: string): void
+  /** To every standby at once. */
+  broadcast(payload: unknown): void
   /** Takes nothing more from standbys. */
   closeLinks(): void
   /** What it protects is gone: the next one may be granted. `isSuperseded`: nobody, before somebody insists. */
@@ -72,7 +74,11 @@ export interface LeaseClaim {
   insist(): void
 }
 
-export type LeaseProvider = (request: LeaseRequest, listener: LeaseListener) => LeaseClaim
+export interface LeaseProvider {
+  /** Whether what is held here goes from process to process while others wait for it: then being quick matters. */
+  readonly handsOver: boolean
+  claim(request: LeaseRequest, listener: LeaseListener): LeaseClaim
+}
 
 const KEY = Symbol.for('forksafe.leases.v1')
 

@@ -8,6 +8,12 @@ export interface WorkerRef {
   generation: number
 }
 
+/** What is exclusive. */
+export interface LeaseRef {
+  kind: 'client' | 'task'
+  identity: string
+}
+
 export type Progress =
   | ({ event: 'workerStarting' } & WorkerRef)
   | ({ event: 'workerReady'; by: string; ms: number } & WorkerRef)
@@ -21,6 +27,11 @@ export type Progress =
     } & WorkerRef)
   /** `crashes` within `restart.period`, this one included. */
   | { event: 'workerWaiting'; slot: number; ms: number; reason: string; crashes: number }
+  /** A worker has something exclusive open. `gapMs`: how long nobody had it open; null: nobody had it before. */
+  | ({ event: 'leaseAcquired'; gapMs: number | null } & LeaseRef & WorkerRef)
+  /** The same, and another worker had it before. */
+  | ({ event: 'leaseHandedOff'; fromSlot: number; gapMs: number } & LeaseRef & WorkerRef)
+  | ({ event: 'leaseLost'; reason: string } & LeaseRef & WorkerRef)
   | { event: 'reloading'; generation: number; slots: number[] }
   | { event: 'reloaded'; generation: number; ms: number }
   | { event: 'reloadFailed'; generation: number; failures: WorkerFailure[] }

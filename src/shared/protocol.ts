@@ -5,6 +5,7 @@
 // messages whose `cmd` begins with NODE_ to 'internalMessage' listeners instead of 'message' listeners, so the
 // application sees none of them, and its own process.send and process.on('message') stay its own.
 
+import { isWorkerLeaseMessage, type PrimaryLeaseMessage, type WorkerLeaseMessage } from './lease-protocol.js'
 import type { ClientReport } from './resources.js'
 import { MAX_SECRET, MAX_SECRETS, MIN_SECRET } from './secrets.js'
 
@@ -36,6 +37,8 @@ export type PrimaryMessage =
   | { type: 'mayDial'; id: number }
   /** It may in about `wait` ms; `mayDial` follows. */
   | { type: 'dialLater'; id: number; wait: number }
+  /** About what is exclusive: src/shared/lease-protocol.ts. */
+  | { type: 'lease'; message: PrimaryLeaseMessage }
 
 /** What a worker tells the primary. */
 export type WorkerMessage =
@@ -53,6 +56,7 @@ export type WorkerMessage =
   | { type: 'askDial'; id: number; origin: string }
   /** It does not want to any more: its turn goes to the next one. */
   | { type: 'withdrawDial'; id: number }
+  | { type: 'lease'; message: WorkerLeaseMessage }
   /** The drain is over and the worker leaves now. */
   | { type: 'drained'; forced: ForcedEnd }
   /** Values that the worker's clients use and that must not be seen in a log. */
@@ -121,6 +125,7 @@ const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean
   askBarrier: ({ id }) => Number.isSafeInteger(id),
   askDial: ({ id, origin }) => Number.isSafeInteger(id) && isText(origin),
   withdrawDial: ({ id }) => Number.isSafeInteger(id),
+  lease: ({ message }) => isWorkerLeaseMessage(message),
   drained: ({ forced }) =>
     isObject(forced) && isCount(forced.requests) && isCount(forced.upgraded) && isTexts(forced.hooks),
   fault: ({ text }) => isText(text, 8_192),

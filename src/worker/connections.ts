@@ -4,8 +4,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import { type Server, Socket } from 'node:net'
+import { Server, Socket } from 'node:net'
 import { monotonicNow } from '../shared/clock.js'
+import { isOwnServer } from '../shared/own-server.js'
 import { Connection } from './connection.js'
 
 export interface Traffic {
@@ -104,7 +105,9 @@ export class Connections {
 
   readonly #onSocket = (message: unknown): void => {
     const socket = propertyOf(message, 'socket')
-    if (socket instanceof Socket) this.#connected(socket)
+    if (!(socket instanceof Socket)) return
+    const server = propertyOf(socket, 'server')
+    if (!(server instanceof Server) || !isOwnServer(server)) this.#connected(socket)
   }
 
   /** For every request that a worker answers: what is not needed before a drain is not done before it. */

@@ -1,6 +1,8 @@
 // What the application can tell its runtime, supervised or not. The runtime is found, or made, on import
 // (runtime-slot.ts); these functions only pass on.
 
+import { leaseProvider, setLeaseProvider } from '../shared/lease-provider.js'
+import { ownLeases } from './own-leases.js'
 import {
   currentRuntime,
   type Runtime,
@@ -21,6 +23,7 @@ const findRuntime = (): Runtime => {
 }
 
 const runtime = findRuntime()
+if (leaseProvider() === undefined) setLeaseProvider(ownLeases)
 
 /** Which worker this is; outside the supervisor slot and generation are 0 and `isSupervised` is false. */
 export const worker: WorkerIdentity = runtime.worker

@@ -2,6 +2,7 @@
 // `listen` is observed and nothing else is changed. Their connections are connections.ts.
 
 import { Server } from 'node:net'
+import { isOwnServer } from '../shared/own-server.js'
 
 export interface ListenerEvents {
   /** Once per server, before its first connection. */
@@ -52,6 +53,7 @@ export class Listeners {
   }
 
   #found(server: Server): void {
+    if (isOwnServer(server)) return
     this.#servers.add(server)
     if (this.#known.has(server)) return
     this.#known.add(server)

@@ -61,5 +61,5 @@ export class Readiness {
 
 const areClientsOpen = (): boolean => {
   const wanted = resourcesNewestFirst().filter((resource) => resource.isWanted())
-  return wanted.length > 0 && wanted.every((resource) => resource.isOpen())
+  return wanted.length > 0 && wanted.every((one) => one.isOpen() || one.isStandingBy?.() === true)
 }

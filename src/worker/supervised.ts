@@ -4,6 +4,7 @@
 import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { setDialGate } from '../shared/dial-gate.js'
+import { setLeaseProvider } from '../shared/lease-provider.js'
 import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { onSecrets } from '../shared/secrets.js'
@@ -22,6 +23,7 @@ import { Readiness } from './readiness.js'
 import { setRuntime } from './runtime-slot.js'
 import { ShutdownHooks } from './shutdown-hooks.js'
 import { type StopSignal, StopSignals } from './stop-signals.js'
+import { TreeLeases } from './tree-leases.js'
 
 /** How long a primary may take to answer a reported signal before the worker drains by itself. */
 const ORDER_PATIENCE = 500
@@ -42,6 +44,7 @@ class SupervisedWorker {
   readonly #worker: Worker
   readonly #channel: PrimaryChannel
   readonly #dials: DialAsks
+  readonly #leases: TreeLeases
   readonly #connections = new Connections()
   readonly #listeners: Listeners
   readonly #hooks = new ShutdownHooks()
@@ -55,10 +58,15 @@ class SupervisedWorker {
   #isLeaving = false
   #isReportPending = false
 
-  constructor(worker: Worker, { slot, generation, readiness }: WorkerStartup) {
+  constructor(worker: Worker, { slot, generation, readiness, supervisor }: WorkerStartup) {
     this.#worker = worker
     this.#channel = new PrimaryChannel((message) => this.#ordered(message))
     this.#dials = new DialAsks({ tell: (message) => this.#channel.tell(message) })
+    this.#leases = new TreeLeases({
+      tell: (message) => void this.#channel.tell({ type: 'lease', message }),
+      slot,
+      supervisor,
+    })
     this.#readiness = new Readiness(readiness, (by) => {
       if (!this.#drain.isDraining) void this.#channel.tell({ type: 'ready', by })
     })
@@ -89,6 +97,7 @@ class SupervisedWorker {
     reportUncaught((text) => void this.#channel.tell({ type: 'fault', text }))
     closeResourcesOnExit()
     setDialGate((dial) => this.#dials.pass(dial))
+    setLeaseProvider(this.#leases.provider)
     onResourceChange(() => this.#reportSoon())
     setRuntime({
       worker: Object.freeze({ slot, generation, isSupervised: true }),
@@ -112,6 +121,8 @@ class SupervisedWorker {
         return this.#leaveAtOnce()
       case 'askReport':
         return this.#report(message.id)
+      case 'lease':
+        return this.#leases.received(message.message)
       case 'mayDial':
       case 'dialLater':
         return this.#dials.answered(message)
@@ -142,6 +153,7 @@ class SupervisedWorker {
     clearTimeout(this.#patience)
     this.#channel.closed()
     this.#dials.closed()
+    this.#leases.closed()
     this.#drain.start({ signal: this.#signal, reason: 'orphaned' }, ORPHAN_BUDGET)
   }
 

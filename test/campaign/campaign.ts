@@ -30,4 +30,6 @@ export interface RoundReport {
   story: string[]
   /** Where everything of a round with violations is kept; null after a good one. */
   folder: string | null
+  /** What was measured, by name (ms): the figures of all rounds are told together at the end. */
+  figures?: Readonly<Record<string, readonly number[]>>
 }

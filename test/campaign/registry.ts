@@ -3,7 +3,14 @@
 import type { Campaign } from './campaign.js'
 import { clientKills } from './client-kills/round.js'
 import { clientModel } from './client-model.js'
+import { exclusiveCampaigns } from './exclusive/round.js'
 import { leaseModel } from './lease-model.js'
 import { lifecycle } from './lifecycle/round.js'
 
-export const CAMPAIGNS: readonly Campaign[] = [clientKills, clientModel, leaseModel, lifecycle]
+export const CAMPAIGNS: readonly Campaign[] = [
+  clientKills,
+  clientModel,
+  ...exclusiveCampaigns,
+  leaseModel,
+  lifecycle,
+]

@@ -119,6 +119,22 @@ t.test(
   },
 )
 
+t.test('what the rounds have measured is told together, before the result', async (t) => {
+  const { campaign } = drawing()
+  let round = 0
+  const playRound: Campaign['playRound'] = async () => ({
+    violations: [],
+    story: [],
+    folder: null,
+    figures: { gap: [++round, 10 * round], ...(round === 2 ? { other: [7.26] } : {}) },
+  })
+  t.same(await run({ ...campaign, playRound }, newState('drawing', 1, 3), { jobs: 1 }), [
+    'drawing: gap: median 3.0 ms, p95 30.0 ms, most 30.0 ms, of 6',
+    'drawing: other: median 7.3 ms, p95 7.3 ms, most 7.3 ms, of 1',
+    'drawing: 3 rounds, 0 violations, seed 1',
+  ])
+})
+
 t.test('rounds that end out of order are all remembered', async (t) => {
   const state = newState('drawing', 0, 10)
   for (const round of [2, 0, 5, 1]) markDone(state, round, null)

@@ -1,6 +1,7 @@
 // Runs the rounds of a campaign, some side by side, remembers which are done, and says what was found.
 // What a round does is the campaign's own; the command line in front of it is main.ts.
 
+import { percentile } from '../support/percentile.js'
 import type { Campaign, RoundReport } from './campaign.js'
 import { type CampaignState, doneCount, isDone, markDone } from './campaign-state.js'
 import { Random, seedOfRound } from './random.js'
@@ -27,12 +28,15 @@ export const runCampaign = async (options: RunOptions): Promise<CampaignState> =
   const begun = performance.now()
   let next = 0
   let played = 0
+  const figures = new Map<string, number[]>()
   const work = async (): Promise<void> => {
     while (next < state.rounds && signal?.aborted !== true) {
       const round = next++
       if (isDone(state, round)) continue
       const report = await playRound(campaign, state.seed, round)
       if (report.violations.length > 0) sayFinding(say, state, round, report)
+      for (const [name, values] of Object.entries(report.figures ?? {}))
+        figures.set(name, [...(figures.get(name) ?? []), ...values])
       const { violations, folder } = report
       markDone(state, round, violations.length > 0 ? { round, violations, folder } : null)
       if (++played % batch === 0 || violations.length > 0) options.onRoundDone(state)
@@ -42,6 +46,7 @@ export const runCampaign = async (options: RunOptions): Promise<CampaignState> =
   }
   await Promise.all(Array.from({ length: jobs }, work))
   if (played % batch !== 0) options.onRoundDone(state)
+  for (const [name, values] of figures) say(`${campaign.name}: ${describeFigures(name, values)}`)
   say(summarize(state))
   return state
 }
@@ -63,6 +68,12 @@ const progress = (state: CampaignState, played: number, begun: number): string =
   const ms = (performance.now() - begun) / played
   const pace = ms < 100 ? `${ms.toFixed(2)} ms` : `${(ms / 1_000).toFixed(1)} s`
   return `${doneCount(state)} of ${state.rounds} rounds, ${violationCount(state)} violations, ${pace} a round`
+}
+
+/** Of the rounds that were played now: what was measured before a --resume is not kept. */
+const describeFigures = (name: string, values: readonly number[]): string => {
+  const [median, late, most] = [0.5, 0.95, 1].map((part) => percentile(values, part).toFixed(1))
+  return `${name}: median ${median} ms, p95 ${late} ms, most ${most} ms, of ${values.length}`
 }
 
 const sayFinding = (

@@ -10,6 +10,7 @@ import { renderTable } from '../../src/cli/render/table.js'
 import { Screen, type Terminal } from '../../src/cli/screen.js'
 import { printable } from '../../src/shared/printable.js'
 import type { Progress } from '../../src/shared/progress.js'
+import type { ClientReport } from '../../src/shared/resources.js'
 import type { SupervisorStatus, WorkerStatus } from '../../src/shared/status.js'
 
 const plain = picocolors.createColors(false)
@@ -85,12 +86,39 @@ t.test('a status is a headline, a table that lines up, and how workers ended', a
     'api  running  generation 3  pid 99  up 1m 30s  /srv/a\\x1b.js',
     '',
     'slot  pid  state           gen  uptime  restarts   cpu   memory  clients',
-    '   0  100  ready             3   1m 5s         0  1.3%  52.0 MB  feed open, bot idle standby (3 pending)',
+    '   0  100  ready             3   1m 5s         0  1.3%  52.0 MB  feed open, bot idle (3 pending)',
     '  10    -  waiting 1.50 s    3       -        12     -        -',
     '',
     'slot 10 last: exited with code 1: \\x1b[31mboom (2s ago)',
     '',
   ])
+})
+
+t.test('of what is exclusive a status says who has it, and for whom the others wait', async (t) => {
+  const since = 1_795_576_053_000
+  const ours = { pid: 123, supervisor: 'api', slot: 0, epoch: 7, since, origin: null, isOurs: true } as const
+  const theirs = { ...ours, pid: 9, supervisor: 'b\x1b', isOurs: false } as const
+  const standby = { ...feed, role: 'standby', state: 'waiting', epoch: 7 } as const
+  const task = { ...feed, kind: 'task', name: 'ticker' } as const
+  const shown = (client: ClientReport): string => {
+    const one = { ...status, workers: [worker(0, { clients: [client] })] }
+    return renderStatus(one, { colors: plain, now: 90_000 }).split('\n')[3]?.split(' MB  ')[1] ?? ''
+  }
+  const cases: [ClientReport, string][] = [
+    [{ ...feed, role: 'holder', epoch: 1_795_576_053, owner: null }, 'feed open, holder 1795576053'],
+    [{ ...feed, role: 'holder', state: 'connecting', epoch: 7 }, 'feed connecting, holder 7'],
+    [{ ...standby, owner: ours }, 'feed standby for slot 0 (pid 123)'],
+    [{ ...standby, owner: theirs, pending: 2 }, 'feed standby for supervisor b\\x1b (pid 9) (2 pending)'],
+    [{ ...standby, owner: { ...theirs, supervisor: null, slot: null } }, 'feed standby for pid 9'],
+    [{ ...standby, owner: null }, 'feed standby'],
+    [{ ...standby, state: 'draining', owner: ours }, 'feed draining, standby for slot 0 (pid 123)'],
+    [{ ...task, role: 'holder', state: 'running' }, 'ticker (work) running'],
+    [
+      { ...task, role: 'standby', state: 'waiting', owner: ours },
+      'ticker (work) standby for slot 0 (pid 123)',
+    ],
+  ]
+  for (const [client, text] of cases) t.equal(shown(client), text)
 })
 
 t.test('colour changes nothing but colour', async (t) => {

@@ -33,6 +33,7 @@ export class FakeSession {
           stableAfter: 5_000,
           closeTimeout: 5_000,
           supersededCodes: [],
+          exclusive: false,
         },
         ...{ maxPending: { count: 100, bytes: 10_000_000 }, receipts: 'auto', onUnconfirmed: 'reject' },
         ...{ heartbeatInterval: 20_000, heartbeatTimeout: 10_000, receiptTimeout: 30_000 },

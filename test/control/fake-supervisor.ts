@@ -60,6 +60,10 @@ export class FakeSupervisor implements Controllable {
     return this.operate(tell)
   }
 
+  async handOff(client: string, slot: number | null): Promise<OperationResult> {
+    return { ok: true, exitCode: 0, message: `${client} to ${slot ?? 'next'}`, generation: 1, failures: [] }
+  }
+
   async scale(workers: number | { by: number }, tell: Tell = () => {}): Promise<OperationResult> {
     this.asked.push(`scale ${JSON.stringify(workers)}`)
     return this.operate(tell)

@@ -5,8 +5,8 @@ import { resolve } from 'node:path'
 
 const INSTALLED = 'node_modules/.package-lock.json'
 
-/** Options for a test that needs `tools/apps` or `tools/pm2`: skips it, with the command that brings them. */
-export const needsTool = (tool: 'apps' | 'pm2'): { skip: string } | Record<string, never> =>
+/** Options for a test that needs `tools/apps`, `tools/nodes` or `tools/pm2`: skips it, with the command that brings them. */
+export const needsTool = (tool: 'apps' | 'nodes' | 'pm2'): { skip: string } | Record<string, never> =>
   existsSync(resolve('tools', tool, INSTALLED))
     ? {}
     : { skip: `tools/${tool} is missing; bring it: npm ci --prefix tools/${tool}` }
@@ -14,6 +14,9 @@ export const needsTool = (tool: 'apps' | 'pm2'): { skip: string } | Record<strin
 /** The file that a tool's command runs, such as `toolCommand('pm2', 'pm2')`. */
 export const toolCommand = (tool: 'apps' | 'pm2', command: string): string =>
   resolve('tools', tool, 'node_modules/.bin', command)
+
+/** Another version of Node than the one that runs this, in `tools/nodes`. */
+export const otherNode = (): string => resolve('tools/nodes/node_modules/node24/bin/node')
 
 /** Options for a test that needs a Debian package, by a file of it: skips it, with the command that brings it. */
 export const needsPackage = (name: string, file: string): { skip: string } | Record<string, never> =>

@@ -2,7 +2,7 @@
 
 import { formatDuration } from '../../shared/duration.js'
 import { printable } from '../../shared/printable.js'
-import type { Progress, WorkerFailure, WorkerRef } from '../../shared/progress.js'
+import type { LeaseRef, Progress, WorkerFailure, WorkerRef } from '../../shared/progress.js'
 import { formatSeconds } from './figures.js'
 
 /** Null for an event that this version does not know: a newer supervisor may tell more. */
@@ -18,6 +18,14 @@ export const progressLine = (progress: Progress): string | null => {
       return workerLine(progress, progress.expected ? 'gone' : 'died', printable(progress.reason))
     case 'workerWaiting':
       return `worker ${progress.slot}  waiting   ${formatSeconds(progress.ms)}  ${printable(progress.reason)}`
+    case 'leaseAcquired':
+      return workerLine(progress, 'holds', leaseName(progress))
+    case 'leaseHandedOff': {
+      const { fromSlot, gapMs } = progress
+      return workerLine(progress, 'holds', `${leaseName(progress)}, from worker ${fromSlot}, gap ${gapMs} ms`)
+    }
+    case 'leaseLost':
+      return workerLine(progress, 'let go', `${leaseName(progress)}: ${printable(progress.reason)}`)
     case 'reloading':
       return `rolling restart of ${count(progress.slots.length, 'worker')} to generation ${progress.generation}`
     case 'restarting':
@@ -42,6 +50,8 @@ export const progressLine = (progress: Progress): string | null => {
 
 export const failureLine = ({ slot, pid, reason }: WorkerFailure): string =>
   `  worker ${slot}${pid === null ? '' : `  pid ${pid}`}  ${printable(reason)}`
+
+const leaseName = ({ kind, identity }: LeaseRef): string => `${kind} ${printable(identity)}`
 
 const WIDEST_STATE = 'starting'.length
 

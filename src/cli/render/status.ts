@@ -1,5 +1,6 @@
 // A status as a headline and a table, for people. For programs `--json` prints the status as it is.
 
+import type { LeaseOwner } from '../../shared/lease-provider.js'
 import { printable } from '../../shared/printable.js'
 import type { ClientReport } from '../../shared/resources.js'
 import type { SupervisorStatus, WorkerStatus } from '../../shared/status.js'
@@ -54,9 +55,24 @@ const workerRow = (worker: WorkerStatus, { colors, now }: StatusView): Cell[] =>
   return COLUMNS.map((column) => ({ ...cells[column], isRight: RIGHT.has(column) }))
 }
 
-const clientText = ({ name, state, role, pending }: ClientReport): string => {
-  const part = role === 'own' ? '' : ` ${printable(role)}`
-  return `${printable(name)} ${printable(state)}${part}${pending > 0 ? ` (${pending} pending)` : ''}`
+const clientText = (report: ClientReport): string => {
+  const { kind, name, pending } = report
+  const what = kind === 'task' ? ' (work)' : ''
+  return `${printable(name)}${what} ${standingOf(report)}${pending > 0 ? ` (${pending} pending)` : ''}`
+}
+
+/** An idle one stands in no line, and that a standby waits goes without saying. */
+const standingOf = ({ kind, state, role, epoch, owner }: ClientReport): string => {
+  const shown = printable(state)
+  if (role === 'holder') return kind === 'task' ? shown : `${shown}, holder ${epoch}`
+  if (role === 'own' || state === 'idle') return shown
+  const standby = owner == null ? 'standby' : `standby for ${ownerText(owner)}`
+  return state === 'waiting' ? standby : `${shown}, ${standby}`
+}
+
+const ownerText = ({ pid, slot, supervisor, isOurs }: LeaseOwner): string => {
+  if (isOurs && slot !== null) return `slot ${slot} (pid ${pid})`
+  return supervisor === null ? `pid ${pid}` : `supervisor ${printable(supervisor)} (pid ${pid})`
 }
 
 const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusView): string[] =>

@@ -1,0 +1,12 @@
+// `ws` as it is, which closes and dials again and again: `redial.js URL COUNT`. What that takes is the least that any
+// handover of a connection takes; the upstream notes it.
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+
+const [, , url = '', count = '1'] = process.argv
+for (let n = 0; n < Number(count); n++) {
+  const socket = new WebSocket(url, { perMessageDeflate: false })
+  await once(socket, 'open')
+  socket.close(1000)
+  await once(socket, 'close')
+}

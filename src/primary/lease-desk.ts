@@ -1,0 +1,385 @@
+// Where workers stand in line for what is exclusive: takes their messages to the arbiter (src/lease/arbiter.ts), carries
+// out what it decides, and passes messages between standbys and holders. It decides nothing itself.
+
+import { type ArbiterEffect, type ArbiterEvent, LeaseArbiter } from '../lease/arbiter.js'
+import { monotonicNow } from '../shared/clock.js'
+import type { PrimaryLeaseMessage, WorkerLeaseMessage } from '../shared/lease-protocol.js'
+import { MAX_CLAIMS } from '../shared/lease-protocol.js'
+import type { LeaseOwner } from '../shared/lease-provider.js'
+import type { LeaseRef, Progress } from '../shared/progress.js'
+
+/** A worker process, as the desk knows it: also for what is told of it after its exit. */
+export interface LeaseWorker {
+  slot: number
+  pid: number
+  generation: number
+}
+
+export interface LeaseDeskActions {
+  supervisor: string
+  tell(worker: number, message: PrimaryLeaseMessage): void
+  /** SIGKILL; its exit is reported to the desk like any other. */
+  kill(worker: number, why: string): void
+  progress(progress: Progress): void
+  trial(worker: number, state: 'trying' | 'passed' | 'failed', reason: string): void
+}
+
+/** What a worker stands in line for. */
+interface ClaimRecord extends LeaseRef {
+  worker: number
+  claim: number
+  lease: string
+  name: string
+  origin: string | null
+  /** While it holds it: the machine's number, and since when. */
+  held: { epoch: number; since: number } | null
+  /** Whether it takes messages of standbys: from when it is open until it says that it takes no more. */
+  isShared: boolean
+  /** Whom it was told to wait for, last. */
+  told: string
+}
+
+/** Between a standby and the holder of one lease. */
+interface Link {
+  id: number
+  lease: string
+  standby: ClaimRecord
+  holder: ClaimRecord
+}
+
+export class LeaseDesk {
+  readonly #actions: LeaseDeskActions
+  readonly #arbiter = new LeaseArbiter()
+  readonly #workers = new Map<number, LeaseWorker>()
+  readonly #claims = new Map<string, ClaimRecord>()
+  readonly #links = new Map<number, Link>()
+  /** Who outside this tree holds what one of our workers was granted. */
+  readonly #outside = new Map<string, LeaseOwner>()
+  readonly #requests = new Map<number, (failure: string | null) => void>()
+  #lastLink = 0
+  #lastRequest = 0
+  #timer: NodeJS.Timeout | undefined
+  #turn: NodeJS.Immediate | undefined
+  #dueAt: number | null = null
+
+  constructor(actions: LeaseDeskActions) {
+    this.#actions = actions
+  }
+
+  // --- Workers come and go --------------------------------------------------------------------------------------
+
+  joined(id: number, worker: LeaseWorker): void {
+    this.#workers.set(id, worker)
+    this.#decide({ type: 'joined', claimant: id, generation: worker.generation })
+  }
+
+  /** It was told to leave. */
+  leaving(id: number): void {
+    if (this.#workers.has(id)) this.#decide({ type: 'leaving', claimant: id })
+  }
+
+  /** Its process has ended. */
+  exited(id: number): void {
+    if (!this.#workers.has(id)) return
+    for (const record of this.#claimsOf(id)) this.#forget(record)
+    this.#decide({ type: 'exited', claimant: id })
+    this.#workers.delete(id)
+  }
+
+  tryOut(id: number): void {
+    this.#decide({ type: 'tryOut', claimant: id })
+  }
+
+  trust(id: number): void {
+    this.#decide({ type: 'keep', claimant: id })
+  }
+
+  distrust(generation: number, why: string): void {
+    this.#decide({ type: 'distrusted', generation, why })
+  }
+
+  /**
+   * Hands a client's connection to the worker of that slot, or to whoever is next.
+   *
+   * @param isChosen whether a worker of that slot is meant, by its number.
+   * @returns what happened, in words; `ok` if it is open there.
+   */
+  async handOver(client: string, slot: number | null): Promise<{ ok: boolean; text: string }> {
+    const known = [...this.#claims.values()].filter(({ kind }) => kind === 'client')
+    const found = known.find(({ name, identity }) => name === client || identity === client)
+    if (found === undefined) {
+      const names = [...new Set(known.map(({ name }) => name))].join(', ')
+      const there = names === '' ? 'no worker has one' : `there is ${names}`
+      return { ok: false, text: `no exclusive client named ${client}; ${there}` }
+    }
+    const { lease } = found
+    const target = slot === null ? null : this.#standbyIn(slot, lease)
+    if (target === undefined)
+      return { ok: false, text: `no worker of slot ${slot} stands by for client ${client}` }
+    const begunAt = monotonicNow()
+    const request = ++this.#lastRequest
+    const failure = await new Promise<string | null>((settle) => {
+      this.#requests.set(request, settle)
+      this.#decide({ type: 'handOver', request, lease, to: target })
+    })
+    if (failure !== null) return { ok: false, text: `client ${client} was not handed over: ${failure}` }
+    const holder = this.#holderOf(lease)
+    const who = holder === undefined ? undefined : this.#workers.get(holder.worker)
+    const ms = Math.round(monotonicNow() - begunAt)
+    return {
+      ok: true,
+      text: `client ${client} is with worker ${who?.slot ?? '?'} (pid ${who?.pid ?? '?'}), after ${ms} ms`,
+    }
+  }
+
+  /** The newest worker of a slot that claims it. */
+  #standbyIn(slot: number, lease: string): number | undefined {
+    const ids = [...this.#claims.values()].filter((one) => one.lease === lease).map(({ worker }) => worker)
+    return ids.filter((id) => this.#workers.get(id)?.slot === slot).at(-1)
+  }
+
+  end(): void {
+    this.#clearTimer()
+    for (const settle of this.#requests.values()) settle('the supervisor is stopping')
+    this.#requests.clear()
+  }
+
+  // --- What workers say -----------------------------------------------------------------------------------------
+
+  received(worker: number, message: WorkerLeaseMessage): void {
+    // Of a worker that has exited something may still be read.
+    if (!this.#workers.has(worker)) return
+    if (message.do === 'claim') return this.#claimed(worker, message)
+    if (message.do === 'renew') {
+      this.#decide({ type: 'renewed', claimant: worker })
+      return this.#actions.tell(worker, { do: 'renewed', renewal: message.renewal })
+    }
+    const record = this.#claims.get(keyOf(worker, message.claim))
+    if (record === undefined) return
+    const who = { claimant: worker, claim: message.claim }
+    switch (message.do) {
+      case 'withdraw':
+        this.#forget(record)
+        return this.#decide({ type: 'withdrawn', ...who })
+      case 'release':
+        record.held = null
+        record.isShared = false
+        this.#outside.delete(record.lease)
+        return this.#decide({
+          type: 'released',
+          ...who,
+          grant: message.grant,
+          isSuperseded: message.isSuperseded,
+        })
+      case 'opened':
+        record.held ??= { epoch: message.epoch, since: Date.now() }
+        record.isShared = true
+        this.#outside.delete(record.lease)
+        return this.#decide({ type: 'opened', ...who, grant: message.grant })
+      case 'failed':
+        return this.#decide({ type: 'failed', ...who, grant: message.grant, why: message.why })
+      case 'blocked':
+        this.#outside.set(record.lease, { ...message.owner, isOurs: false })
+        this.#decide({ type: 'blocked', ...who, grant: message.grant })
+        return this.#tellOwner(record.lease)
+      case 'need':
+        return this.#decide({ type: 'needed', ...who })
+      case 'insist':
+        return this.#decide({ type: 'insisted', ...who })
+      case 'linkData':
+        return this.#pass(record, message.link, message.payload)
+      case 'broadcast':
+        for (const link of this.#linksFrom(record)) this.#passTo(link.standby, link.id, message.payload)
+        return
+      case 'closeLinks':
+        record.isShared = false
+        for (const link of this.#linksFrom(record)) this.#closeLink(link)
+        return
+    }
+  }
+
+  #claimed(worker: number, message: Extract<WorkerLeaseMessage, { do: 'claim' }>): void {
+    const { claim, kind, identity, name, origin, renewal } = message
+    this.#decide({ type: 'renewed', claimant: worker })
+    // Before a grant: its fence is counted from this answer.
+    this.#actions.tell(worker, { do: 'renewed', renewal })
+    if (this.#claimsOf(worker).length >= MAX_CLAIMS) return
+    const lease = `${kind} ${identity}`
+    this.#claims.set(keyOf(worker, claim), {
+      ...{ worker, claim, lease, kind, identity, name, origin },
+      held: null,
+      isShared: false,
+      told: '',
+    })
+    this.#decide({ type: 'claimed', claimant: worker, claim, lease })
+  }
+
+  #forget(record: ClaimRecord): void {
+    this.#claims.delete(keyOf(record.worker, record.claim))
+    for (const link of this.#links.values())
+      if (link.standby === record || link.holder === record) this.#closeLink(link)
+  }
+
+  #claimsOf(worker: number): ClaimRecord[] {
+    return [...this.#claims.values()].filter((record) => record.worker === worker)
+  }
+
+  // --- What the arbiter decides ---------------------------------------------------------------------------------
+
+  #decide(event: ArbiterEvent): void {
+    for (const effect of this.#arbiter.handle(event, monotonicNow())) this.#carryOut(effect)
+    this.#watch()
+  }
+
+  #carryOut(effect: ArbiterEffect): void {
+    switch (effect.type) {
+      case 'grant': {
+        const { claimant, claim, grant } = effect
+        return this.#actions.tell(claimant, { do: 'grant', claim, grant })
+      }
+      case 'revoke': {
+        const { claimant, claim, grant, why, budget } = effect
+        return this.#actions.tell(claimant, { do: 'revoke', claim, grant, why, budget })
+      }
+      case 'kill':
+        return this.#actions.kill(effect.claimant, effect.why)
+      case 'holderChanged':
+        this.#openLinks(effect.lease)
+        return this.#tellOwner(effect.lease)
+      case 'trying':
+        return this.#actions.trial(effect.claimant, 'trying', '')
+      case 'tried':
+        return effect.failure === null
+          ? this.#actions.trial(effect.claimant, 'passed', '')
+          : this.#actions.trial(effect.claimant, 'failed', `could not hold ${effect.failure}`)
+      case 'handedOver':
+        this.#requests.get(effect.request)?.(effect.failure)
+        this.#requests.delete(effect.request)
+        return
+      case 'acquired':
+        return this.#tellAcquired(effect)
+      case 'lost': {
+        const worker = this.#workers.get(effect.claimant)
+        if (worker === undefined) return
+        const { lease, why: reason } = effect
+        return this.#actions.progress({ event: 'leaseLost', ...refOf(lease), ...worker, reason })
+      }
+    }
+  }
+
+  #tellAcquired({ lease, claimant, from, gap }: Extract<ArbiterEffect, { type: 'acquired' }>): void {
+    const worker = this.#workers.get(claimant)
+    if (worker === undefined) return
+    const gapMs = gap === null ? null : Math.round(gap * 10) / 10
+    const fromSlot = from === null || from === claimant ? undefined : this.#workers.get(from)?.slot
+    const who = { ...refOf(lease), ...worker }
+    if (fromSlot !== undefined && gapMs !== null)
+      this.#actions.progress({ event: 'leaseHandedOff', ...who, fromSlot, gapMs })
+    else this.#actions.progress({ event: 'leaseAcquired', ...who, gapMs })
+  }
+
+  #holderOf(lease: string): ClaimRecord | undefined {
+    const holder = this.#arbiter.state.leases[lease]?.holder
+    return holder == null ? undefined : this.#claims.get(keyOf(holder.claimant, holder.claim))
+  }
+
+  #tellOwner(lease: string): void {
+    const holder = this.#holderOf(lease)
+    const owner = this.#outside.get(lease) ?? (holder === undefined ? null : this.#ownerOf(holder))
+    for (const record of this.#claims.values()) {
+      if (record.lease !== lease) continue
+      const text = record === holder ? '' : JSON.stringify(owner)
+      if (text === record.told) continue
+      record.told = text
+      if (record !== holder) this.#actions.tell(record.worker, { do: 'owner', claim: record.claim, owner })
+    }
+  }
+
+  #ownerOf({ worker, held, origin }: ClaimRecord): LeaseOwner | null {
+    const known = this.#workers.get(worker)
+    if (known === undefined) return null
+    return {
+      pid: known.pid,
+      supervisor: this.#actions.supervisor,
+      slot: known.slot,
+      epoch: held?.epoch ?? null,
+      since: held?.since ?? null,
+      origin,
+      isOurs: true,
+    }
+  }
+
+  // --- Links ----------------------------------------------------------------------------------------------------
+
+  /** Between the holder, once it is open, and each who stands by for a connection. */
+  #openLinks(lease: string): void {
+    const holder = this.#arbiter.state.leases[lease]?.holder
+    const record = this.#holderOf(lease)
+    if (record?.kind !== 'client' || !record.isShared || holder?.phase !== 'open') return
+    for (const standby of this.#claims.values()) {
+      if (standby.lease !== lease || standby === record || this.#linkOf(standby) !== undefined) continue
+      const link: Link = { id: ++this.#lastLink, lease, standby, holder: record }
+      this.#links.set(link.id, link)
+      // The holder first: it must know the link when the first message comes over it.
+      for (const end of [record, standby])
+        this.#actions.tell(end.worker, { do: 'linkOpened', claim: end.claim, link: link.id })
+    }
+  }
+
+  #linkOf(standby: ClaimRecord): Link | undefined {
+    for (const link of this.#links.values()) if (link.standby === standby) return link
+    return undefined
+  }
+
+  #linksFrom(holder: ClaimRecord): Link[] {
+    return [...this.#links.values()].filter((link) => link.holder === holder)
+  }
+
+  #pass(from: ClaimRecord, id: number, payload: unknown): void {
+    const link = this.#links.get(id)
+    if (link?.standby === from) this.#passTo(link.holder, id, payload)
+    else if (link?.holder === from) this.#passTo(link.standby, id, payload)
+  }
+
+  #passTo({ worker, claim }: ClaimRecord, link: number, payload: unknown): void {
+    this.#actions.tell(worker, { do: 'linkData', claim, link, payload })
+  }
+
+  #closeLink(link: Link): void {
+    if (!this.#links.delete(link.id)) return
+    for (const { worker, claim } of [link.standby, link.holder])
+      this.#actions.tell(worker, { do: 'linkClosed', claim, link: link.id })
+  }
+
+  // --- Time -----------------------------------------------------------------------------------------------------
+
+  #watch(): void {
+    const next = this.#arbiter.nextDeadline()
+    if (next === this.#dueAt) return
+    this.#clearTimer()
+    this.#dueAt = next
+    if (next === null) return
+    const tick = (): void => {
+      this.#dueAt = null
+      this.#decide({ type: 'tick' })
+    }
+    // Told only when everything has been read that came before: what was said in time was said in time.
+    const afterReading = (): void => {
+      this.#turn = setImmediate(tick)
+    }
+    this.#timer = setTimeout(afterReading, Math.max(0, next - monotonicNow()))
+  }
+
+  #clearTimer(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#turn)
+    this.#dueAt = null
+  }
+}
+
+const keyOf = (worker: number, claim: number): string => `${worker}.${claim}`
+
+const refOf = (lease: string): LeaseRef => {
+  const [kind, ...identity] = lease.split(' ')
+  return { kind: kind === 'task' ? 'task' : 'client', identity: identity.join(' ') }
+}
