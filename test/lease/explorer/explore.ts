@@ -117,12 +117,3 @@ const firstThatCannotReach = (
   const first = isReached.indexOf(0)
   return first === -1 ? null : first
 }
-
-/** A copy of plain data. */
-export const copyOf = <Data>(data: Data): Data => {
-  if (typeof data !== 'object' || data === null) return data
-  if (Array.isArray(data)) return data.map(copyOf) as Data
-  const copy: Record<string, unknown> = {}
-  for (const name in data) copy[name] = copyOf(data[name])
-  return copy as Data
-}

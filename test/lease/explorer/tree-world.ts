@@ -9,7 +9,7 @@ import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter.js'
 import { type ArbiterState, emptyArbiter } from '../../../src/lease/arbiter-state.js'
 import { type ClaimEvent, type ClaimState, newClaimState } from '../../../src/lease/claim.js'
 import { type Cores, REAL_CORES } from '../simulation/cores.js'
-import { copyOf, type Model, type Step } from './explore.js'
+import type { Model, Step } from './explore.js'
 
 export type TreeMutation =
   | 'granted when the channel breaks'
@@ -145,7 +145,7 @@ class Steps {
   }
 
   #take(name: string, act: (state: TreeState) => void, isFair = true): void {
-    const next = copyOf(this.#state)
+    const next = copyState(this.#state)
     try {
       act(next)
     } catch (error) {
@@ -181,6 +181,7 @@ class Steps {
       })
     if (worker.mayDial && worker.connection === 'none')
       does('dials', (own, state) => {
+        if (own.claim.phase !== 'held') state.broken ??= `${name} dials without the lease`
         own.connection = 'dialling'
         state.wire.push({ worker: index, what: 'dial' })
       })
@@ -357,7 +358,9 @@ class Steps {
       state.wire.shift()
       const own = workerOf(state, worker)
       state.counted[worker] = what === 'dial'
-      if (what === 'dial' && own.connection === 'dialling') own.connection = 'came'
+      // Where a later dial is on its way, this one was given up.
+      const isLast = state.wire.every((one) => one.worker !== worker || one.what !== 'dial')
+      if (what === 'dial' && isLast && own.connection === 'dialling') own.connection = 'came'
       if (what === 'close' && own.connection === 'closing') own.connection = 'went'
     })
   }
@@ -530,6 +533,36 @@ const toEvent = (claimant: number, message: ToPrimary): ArbiterEvent => {
     case 'failed':
       return { type: 'failed', grant: message.grant, why: 'lost', ...of }
   }
+}
+
+const copyState = (state: TreeState): TreeState => ({
+  ...state,
+  arbiter: copyArbiter(state.arbiter),
+  workers: state.workers.map((worker) => ({
+    ...worker,
+    claim: { ...worker.claim },
+    toWorker: worker.toWorker.map((message) => ({ ...message })),
+    toPrimary: worker.toPrimary.map((message) => ({ ...message })),
+  })),
+  wire: [...state.wire],
+  counted: [...state.counted],
+  acts: [...state.acts],
+})
+
+const copyArbiter = (arbiter: ArbiterState): ArbiterState => {
+  const copy: ArbiterState = { ...arbiter, claimants: {}, leases: {} }
+  for (const number in arbiter.claimants) {
+    const claimant = arbiter.claimants[number]
+    if (claimant !== undefined) copy.claimants[number] = { ...claimant }
+  }
+  for (const [name, lease] of Object.entries(arbiter.leases))
+    copy.leases[name] = {
+      ...lease,
+      claims: lease.claims.map((claim) => ({ ...claim })),
+      holder: lease.holder && { ...lease.holder },
+      move: lease.move && { ...lease.move },
+    }
+  return copy
 }
 
 /** Times are all the same, and of the numbers of grants only the order matters. */

@@ -2,8 +2,9 @@
 // each has open. What it finds is in verdicts.ts; what must be true at the end is finale.ts.
 
 import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter.js'
-import { FENCE, OVERDUE, REVOKE_BUDGET, REVOKE_GRACE } from '../../../src/lease/timing.js'
+import { FENCE, OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from '../../../src/lease/timing.js'
 import type { Loop } from './loop.js'
+import type { Plan } from './plan.js'
 import type { Primary } from './primary.js'
 import type { Line, Upstream } from './upstream.js'
 import type { Verdicts } from './verdicts.js'
@@ -20,8 +21,7 @@ interface Trial {
 export class Judge {
   readonly verdicts: Verdicts
   readonly #loop: Loop
-  /** ms that a message takes, at most. */
-  readonly #delay: number
+  readonly #plan: Plan
   readonly #lastEpoch = new Map<string, number>()
   #lastGrant = 0
   readonly #requests = new Map<number, boolean>()
@@ -34,9 +34,9 @@ export class Judge {
   /** Workers by their processes' names: who wrote a frame. */
   readonly workers = new Map<string, Worker>()
 
-  constructor(loop: Loop, verdicts: Verdicts, delay: number) {
+  constructor(loop: Loop, verdicts: Verdicts, plan: Plan) {
     this.#loop = loop
-    this.#delay = delay
+    this.#plan = plan
     this.verdicts = verdicts
   }
 
@@ -156,10 +156,10 @@ export class Judge {
     const { now } = this.#loop
     this.#condemned.add(claimant)
     const { process } = worker
-    // What was sent less than `delay` ago may be on its way.
-    const [before, last] = worker.beats
-    const gap = now - last > this.#delay ? now - last : last - before
-    const isSilent = gap >= OVERDUE - this.#delay || primary.members.get(claimant)?.toWorker.isCut === true
+    // What was sent just now may be on its way, or, where the time is looked at before what came in is read, unread.
+    const unread = this.#plan.delay + (this.#plan.readsFirst ? 0 : 2 * SLEPT)
+    const wasHeard = worker.beats.some((at) => at > now - OVERDUE && at < now - unread)
+    const isSilent = !wasHeard || primary.members.get(claimant)?.toWorker.isCut === true || !process.isAlive
     const isStubborn = [...this.#granted.values()].some(
       (one) =>
         one.worker === worker &&

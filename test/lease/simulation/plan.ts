@@ -28,6 +28,8 @@ export interface Plan {
   seed: number
   /** ms that a message between processes takes, at most. */
   delay: number
+  /** Whether the primary reads what came in before it looks at the time. */
+  readsFirst: boolean
   steps: Step[]
 }
 
@@ -45,7 +47,7 @@ export const drawPlan = (seed: number): Plan => {
   const first = steps.length
   const length = random.int(1, random.pick([4, 12, 12, 30]))
   const rest = Array.from({ length }, () => drawStep(random, identities, first))
-  return { seed, delay, steps: [...steps, ...rest] }
+  return { seed, delay, readsFirst: random.chance(0.5), steps: [...steps, ...rest] }
 }
 
 const start = (random: Random, generation: number, identities: readonly string[]): Act => ({

@@ -46,7 +46,7 @@ class Schedule {
     const random = new Random(plan.seed ^ 0x5eed)
     this.#random = random
     this.#verdicts = new Verdicts(() => this.#loop.now, isTold)
-    this.#judge = new Judge(this.#loop, this.#verdicts, plan.delay)
+    this.#judge = new Judge(this.#loop, this.#verdicts, plan)
     this.#upstream = new Upstream(this.#loop, random, {
       accepted: (line) => this.#judge.accepted(line, this.#upstream),
       wrote: (line) => this.#judge.wrote(line),
@@ -55,6 +55,7 @@ class Schedule {
       ...{ loop: this.#loop, random, judge: this.#judge },
       arbiter: new cores.LeaseArbiter(),
       delay: () => random.int(0, plan.delay),
+      readsFirst: plan.readsFirst,
     })
   }
 

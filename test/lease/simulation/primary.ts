@@ -29,6 +29,7 @@ export class Primary {
   readonly #random: Random
   readonly #judge: Judge
   readonly #delay: () => number
+  readonly #readsFirst: boolean
   #timer: Due | null = null
   #requests = 0
 
@@ -38,12 +39,14 @@ export class Primary {
     random: Random
     judge: Judge
     delay: () => number
+    readsFirst: boolean
   }) {
     this.arbiter = options.arbiter
     this.#loop = options.loop
     this.#random = options.random
     this.#judge = options.judge
     this.#delay = options.delay
+    this.#readsFirst = options.readsFirst
     this.process = new SimProcess(options.loop, 'primary')
   }
 
@@ -155,13 +158,14 @@ export class Primary {
     }
     if (dueAt === null) return
     const timer = this.process.setTimer(dueAt - this.#loop.now, () => {
-      // After what has come in meanwhile was read: a heartbeat may lie there.
-      this.process.receive(0, () => {
+      const tick = (): void => {
         if (timer.isCleared) return
         timer.isCleared = true
         this.#handle({ type: 'tick' })
         this.#judge.ticked(this.arbiter.nextDeadline())
-      })
+      }
+      if (this.#readsFirst) this.process.receive(0, tick)
+      else tick()
     })
     this.#timer = timer
   }

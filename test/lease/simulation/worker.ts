@@ -31,8 +31,8 @@ export class Worker {
   send: ((message: ToPrimary) => void) | null = null
   /** What the judge believes of the fence: when the last heartbeat that was answered was sent. */
   provedAt = Number.NEGATIVE_INFINITY
-  /** When the last two heartbeats were sent. */
-  beats: readonly [number, number] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  /** When the last heartbeats were sent. */
+  beats: readonly number[] = []
   isLeaving = false
   /** The channel is gone: nobody will grant anything any more. */
   isCutOff = false
@@ -141,7 +141,7 @@ export class Worker {
     const { now } = this.#world.loop
     const number = this.fence.sending(now)
     this.#sentAt.set(number, now)
-    this.beats = [this.beats[1], now]
+    this.beats = [...this.beats.slice(-7), now]
     this.send?.({ type: 'beat', number })
     this.#beat = this.process.setTimer(HEARTBEAT, () => {
       this.#beat = null
