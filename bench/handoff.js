@@ -4,7 +4,7 @@
 // Beside it, in the same round, the least that it can be: one plain `ws` client, warm, that makes the close handshake and
 // dials again. By `supervisor handoff`, for the first time into a worker and later; and by rolling restarts.
 import { workersAnswer } from './kit/answers.js'
-import { quantile } from './kit/figures.js'
+import { quantile, spread } from './kit/figures.js'
 import { isTry, numbersAsked, printTitle } from './kit/rounds.js'
 import { withService } from './kit/service.js'
 import { printTable } from './kit/table.js'
@@ -33,7 +33,7 @@ try {
 }
 const base = (changes['bare connect'] ?? []).map(({ gap }) => gap)
 printTable(
-  ['gap', 'how many', 'median ms', 'p95 ms', 'most ms', 'median over bare', 'p95 over bare', 'end to TCP, median ms', 'TCP to open, median ms'],
+  ['gap', 'how many', 'ms', 'p95 ms', 'median over bare', 'p95 over bare', 'end to TCP, median ms', 'TCP to open, median ms'],
   Object.entries(changes).map(([what, all]) => {
     const gaps = all.map(({ gap }) => gap)
     const middle = (/** @type {'dialled' | 'upgraded'} */ part) => quantile(all.map((change) => change[part]), 0.5)
@@ -41,7 +41,8 @@ printTable(
     return [
       what,
       all.length,
-      ...[quantile(gaps, 0.5), quantile(gaps, 0.95), Math.max(...gaps), over(0.5), over(0.95), middle('dialled'), middle('upgraded')].map((ms) => ms.toFixed(2)),
+      spread(gaps, 2),
+      ...[quantile(gaps, 0.95), over(0.5), over(0.95), middle('dialled'), middle('upgraded')].map((ms) => ms.toFixed(2)),
     ]
   }),
 )

@@ -15,13 +15,14 @@ export const processIdentity = (pid: number): ProcessIdentity => ({
 })
 
 /**
- * Whether that very process is still alive. A zombie counts as gone: it holds no socket, no lock and no memory.
+ * Whether that very process is still alive. A zombie counts as gone: it holds no socket, no lock and no memory. Not so
+ * while it has threads: where the first one is killed before the others, all of that is still theirs.
  * Where start times cannot be known a live pid counts as alive.
  */
 export const isAlive = ({ pid, startTime }: ProcessIdentity): boolean => {
   if (startTime !== null) {
     const stat = statOf(pid)
-    return stat !== null && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X'
+    return stat !== null && stat.startTime === startTime && !isOver(stat)
   }
   try {
     process.kill(pid, 0)
@@ -41,13 +42,23 @@ export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-const statOf = (pid: number): { state: string; startTime: number } | null => {
+interface Stat {
+  state: string
+  threads: number
+  startTime: number
+}
+
+const isOver = ({ state, threads }: Stat): boolean => state === 'X' || (state === 'Z' && threads <= 1)
+
+const statOf = (pid: number): Stat | null => {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The command in parentheses may itself hold spaces and parentheses: count fields from the last ')'.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const startTime = Number(fields[19])
-    return Number.isFinite(startTime) ? { state: fields[0] ?? '?', startTime } : null
+    return Number.isFinite(startTime)
+      ? { state: fields[0] ?? '?', threads: Number(fields[17]), startTime }
+      : null
   } catch {
     return null
   }
