@@ -19,6 +19,8 @@ import { MachineStage } from './machine-stage.js'
 export interface TreeLeasesOptions {
   /** Never throws. */
   tell(message: WorkerLeaseMessage): void
+  /** One dial there need not ask for its turn. */
+  mayDial(origin: string): void
   slot: number
   /** Name of our supervisor. */
   supervisor: string
@@ -113,6 +115,7 @@ interface TreeClaimOptions extends TreeLeasesOptions {
 
 class TreeClaim implements LeaseClaim {
   readonly #number: number
+  readonly #origin: string | null
   readonly #listener: LeaseListener
   readonly #options: TreeClaimOptions
   readonly #core = new LeaseClaimCore()
@@ -124,6 +127,7 @@ class TreeClaim implements LeaseClaim {
 
   constructor(number: number, request: LeaseRequest, listener: LeaseListener, options: TreeClaimOptions) {
     this.#number = number
+    this.#origin = request.origin
     this.#listener = listener
     this.#options = options
     const { slot, supervisor } = options
@@ -197,6 +201,7 @@ class TreeClaim implements LeaseClaim {
   received(message: Exclude<PrimaryLeaseMessage, { do: 'renewed' }>): void {
     switch (message.do) {
       case 'grant':
+        if (message.mayDial && this.#origin !== null) this.#options.mayDial(this.#origin)
         return this.handle({ type: 'granted', grant: message.grant })
       case 'revoke':
         return this.handle({
