@@ -4,7 +4,7 @@
 import type { MachineHold, MachineOwner } from '../lease/machine-lease.js'
 import { messageOf } from '../shared/errors.js'
 import type { LeaseOwner, LeaseRequest } from '../shared/lease-provider.js'
-import { processIdentity } from '../shared/process-identity.js'
+import { type ProcessIdentity, processIdentity } from '../shared/process-identity.js'
 
 export interface MachineStageEvents {
   held(epoch: number): void
@@ -25,12 +25,15 @@ const load = (): Promise<typeof import('../lease/machine-lease.js')> => import('
 export class MachineStage {
   readonly #request: MachineStageRequest
   readonly #events: MachineStageEvents
+  readonly #supervisor: (ProcessIdentity & { name: string }) | null
   #taking: AbortController | null = null
   #hold: MachineHold | null = null
 
   constructor(request: MachineStageRequest, events: MachineStageEvents) {
     this.#request = request
     this.#events = events
+    const { supervisor } = request
+    this.#supervisor = supervisor === null ? null : { name: supervisor, ...processIdentity(process.ppid) }
     // Ahead of its turn: a handover waits for nothing that can be done before.
     void load().then(({ prepareMachineLease }) => prepareMachineLease())
   }
@@ -66,10 +69,9 @@ export class MachineStage {
 
   async #take(signal: AbortSignal): Promise<MachineHold> {
     const { takeMachineLease } = await load()
-    const { kind, identity, name, origin, slot, supervisor } = this.#request
-    const primary = supervisor === null ? null : { name: supervisor, ...processIdentity(process.ppid) }
+    const { kind, identity, name, origin, slot } = this.#request
     return takeMachineLease(
-      { kind, identity, name, origin, slot, supervisor: primary, keepsAlive: true },
+      { kind, identity, name, origin, slot, supervisor: this.#supervisor, keepsAlive: true },
       {
         signal,
         onStandsBy: (owner) => this.#events.standsBy(owner === null ? null : asLeaseOwner(owner)),

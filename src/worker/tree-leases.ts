@@ -124,6 +124,8 @@ class TreeClaim implements LeaseClaim {
   readonly #ended: Promise<void>
   #tellEnded: () => void = () => {}
   #isOrphaned = false
+  /** Whether standbys may have links to us. */
+  #isShared = false
 
   constructor(number: number, request: LeaseRequest, listener: LeaseListener, options: TreeClaimOptions) {
     this.#number = number
@@ -162,7 +164,9 @@ class TreeClaim implements LeaseClaim {
 
   opened(): void {
     const { grant, epoch } = this.#core.state
-    if (grant !== null && epoch !== null) this.#tell({ do: 'opened', claim: this.#number, grant, epoch })
+    if (grant === null || epoch === null) return
+    this.#isShared = true
+    this.#tell({ do: 'opened', claim: this.#number, grant, epoch })
   }
 
   failed(why: string): void {
@@ -175,8 +179,8 @@ class TreeClaim implements LeaseClaim {
   }
 
   closeLinks(): void {
-    if (this.#links.size > 0 || this.#core.state.grant !== null)
-      this.#tell({ do: 'closeLinks', claim: this.#number })
+    if (this.#isShared) this.#tell({ do: 'closeLinks', claim: this.#number })
+    this.#isShared = false
   }
 
   letGo(isSuperseded: boolean): void {
