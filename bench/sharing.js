@@ -60,8 +60,20 @@ async function compareWays(cluster, size) {
     WAYS.map((way) => {
       const figures = results.get(way) ?? []
       const rates = figures.map(({ rate }) => rate)
-      const cpu = (/** @type {keyof Figure['cpu']} */ who) => spread(figures.map((figure) => figure.cpu[who]), 1)
-      return [way, spread(rates), ratio(rates, base), cpu('upstream'), cpu('primary'), cpu('holder'), cpu('standby')]
+      const cpu = (/** @type {keyof Figure['cpu']} */ who) =>
+        spread(
+          figures.map((figure) => figure.cpu[who]),
+          1,
+        )
+      return [
+        way,
+        spread(rates),
+        ratio(rates, base),
+        cpu('upstream'),
+        cpu('primary'),
+        cpu('holder'),
+        cpu('standby'),
+      ]
     }),
   )
   console.log("Goal for a standby: >= 0.6 of the holder's own.")
@@ -74,7 +86,8 @@ async function watchMemory(cluster) {
   const [standby] = cluster.standbys
   const pids = { primary: cluster.primary, holder: cluster.holder.pid, standby: standby?.pid ?? 0 }
   const look = () => {
-    for (const [who, pid] of Object.entries(pids)) curves[/** @type {keyof typeof curves} */ (who)].push(residentOf(pid))
+    for (const [who, pid] of Object.entries(pids))
+      curves[/** @type {keyof typeof curves} */ (who)].push(residentOf(pid))
   }
   look()
   const clock = setInterval(look, SAMPLE_EACH)
@@ -84,7 +97,15 @@ async function watchMemory(cluster) {
   await new Promise((resolve) => setTimeout(resolve, SETTLE * 4))
   look()
   printTable(
-    [`RSS in MiB, ${many} messages of a standby`, 'before', 'first third', 'second third', 'last third', 'after', 'last to first third'],
+    [
+      `RSS in MiB, ${many} messages of a standby`,
+      'before',
+      'first third',
+      'second third',
+      'last third',
+      'after',
+      'last to first third',
+    ],
     Object.entries(curves).map(([who, curve]) => {
       const most = [0, 1, 2].map((third) => {
         const bounds = [third, third + 1].map((nth) => Math.floor((nth * curve.length) / 3))
@@ -105,8 +126,14 @@ async function watchMemory(cluster) {
  * @returns {Promise<Figure>}
  */
 async function send({ upstream, primary, holder, standbys }, way, size, count) {
-  const senders = way === 'holder' ? [holder] : way === 'standby' ? standbys.slice(0, 1) : [holder, ...standbys]
-  const pids = { upstream: [upstream], primary: [primary], holder: [holder.pid], standby: standbys.map(({ pid }) => pid) }
+  const senders =
+    way === 'holder' ? [holder] : way === 'standby' ? standbys.slice(0, 1) : [holder, ...standbys]
+  const pids = {
+    upstream: [upstream],
+    primary: [primary],
+    holder: [holder.pid],
+    standby: standbys.map(({ pid }) => pid),
+  }
   const used = () => Object.values(pids).map(cpuOfAll)
   const before = used()
   const each = Math.ceil(count / senders.length)

@@ -94,7 +94,7 @@ function start(program) {
  */
 export function changesOf(spans, identity) {
   const own = spans.filter((span) => span.identity === identity)
-  const end = ({ over }) => over ?? Number.POSITIVE_INFINITY
+  const end = (/** @type {Span} */ { over }) => over ?? Number.POSITIVE_INFINITY
   return own.slice(1).flatMap((span, index) => {
     const before = own.slice(0, index + 1)
     const beside = before.filter((other) => end(other) > span.opened)

@@ -29,7 +29,8 @@ http.on('upgrade', (request, socket, head) => {
   const identity = pathname.slice(1)
   upgrades.handleUpgrade(request, socket, head, (webSocket) => {
     for (const [other, one] of live)
-      if (other.identity === identity && !isEstablished(/** @type {import('node:net').Socket} */ (one))) over(other)
+      if (other.identity === identity && !isEstablished(/** @type {import('node:net').Socket} */ (one)))
+        over(other)
     const came = accepted.get(socket) ?? Number.NaN
     /** @type {Span} */
     const span = { identity, who: searchParams.get('who') ?? '', came, opened: now(), over: null }

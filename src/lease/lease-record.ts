@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { errnoOf } from '../shared/config-file.js'
-import { processIdentity, signalProcess } from '../shared/process-identity.js'
+import { type ProcessIdentity, processIdentity, signalProcess } from '../shared/process-identity.js'
 import { ensureRuntimeFolder } from '../shared/runtime-folder.js'
 import {
   clearBelow,
@@ -209,7 +209,9 @@ export class LeaseRecord {
   }
 }
 
-const ownIdentity = (): { pid: number; startTime: number | null; host: Host } => ({
-  ...processIdentity(process.pid),
-  host: thisHost(),
-})
+const ownIdentity = (): ProcessIdentity & { host: Host } => {
+  identity ??= processIdentity(process.pid)
+  return { ...identity, host: thisHost() }
+}
+
+let identity: ProcessIdentity | undefined

@@ -6,7 +6,7 @@
 // In a supervisor's tree src/lease/arbiter.ts decides first which process asks here.
 
 import { createHash } from 'node:crypto'
-import { realpathSync } from 'node:fs'
+import { realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { ensureRuntimeFolder, runtimeFolder } from '../shared/runtime-folder.js'
@@ -20,6 +20,7 @@ import { thisHost } from './owner-life.js'
 import { pause } from './pause.js'
 import type { TakingRules } from './taking-steps.js'
 
+export type { OwnerDetails } from './lease-record.js'
 export type { MachineHold } from './machine-hold.js'
 export type { MachineOwner } from './machine-owner.js'
 
@@ -52,6 +53,9 @@ const FENCE = 6_000
 const RETRY_AFTER_TROUBLE = 1_000
 /** ms; a lock can be between two states, in which it is neither free nor can be waited for. */
 const BETWEEN_WAKES = 20
+/** Begins no name that anybody can give. */
+const NOBODYS = '\0'
+const REHEARSAL_BOUND = 1_000
 
 /**
  * Waits without bound until this process owns the identity.
@@ -81,6 +85,21 @@ export const prepareMachineLease = (): void => {
   installId(root)
 }
 
+/**
+ * Takes a lease that nobody else wants and gives it back, so that no code runs for the first time when others wait.
+ *
+ * @param details of a lease of this process; only the supervisor and the slot are used. Two processes that would meet at
+ *   it do not, or wait: nothing depends on it.
+ */
+export const rehearseMachineLease = async ({ supervisor, slot }: OwnerDetails): Promise<void> => {
+  const identity = `${NOBODYS}${supervisor?.name ?? process.pid} ${slot}`
+  const details = { kind: 'task' as const, identity, name: 'rehearsal', origin: null, supervisor, slot }
+  const signal = AbortSignal.timeout(REHEARSAL_BOUND)
+  const hold = await takeMachineLease({ ...details, keepsAlive: false }, { signal, onLost: () => {} })
+  await hold.release()
+  rmSync(join(openPlace().leases, keyOf(details)), { recursive: true, force: true })
+}
+
 /** One taking, until it is held or the file system refuses. */
 class Attempt {
   readonly #request: MachineRequest
@@ -100,7 +119,7 @@ class Attempt {
     this.#wait = wait
     const { root, leases } = openPlace()
     const { keepsAlive: _keepsAlive, ...details } = request
-    const key = createHash('sha256').update(`${request.kind}\n${request.identity}`).digest('hex').slice(0, 32)
+    const key = keyOf(request)
     this.#root = root
     this.#scope = `lease ${realpathSync(root)} ${key}`
     this.#record = new LeaseRecord({
@@ -187,6 +206,10 @@ class Attempt {
     kernelLockIsFree(this.#scope, this.#secret, { signal, keepsAlive }).then(ended, () => {})
   }
 }
+
+/** Of the lock and of the folder of its record. */
+const keyOf = ({ kind, identity }: Pick<OwnerDetails, 'kind' | 'identity'>): string =>
+  createHash('sha256').update(`${kind}\n${identity}`).digest('hex').slice(0, 32)
 
 /** Checked each time: it costs little, and the folder may have been removed. */
 const openPlace = (): { root: string; leases: string } => {

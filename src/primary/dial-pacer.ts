@@ -54,17 +54,22 @@ export class DialPacer {
   ask({ worker, id }: Place, origin: string, now: number): DialVerdict {
     const own = this.#asks.get(worker) ?? new Map<number, Ask>()
     if (own.size >= MAX_OPEN_ASKS || own.has(id)) return { answer: 'ignored' }
-    if (this.#rate === 0) return { answer: 'now' }
+    if (this.takeTurn(origin, now)) return { answer: 'now' }
     const bucket = this.#bucketOf(origin, now)
-    this.#fill(bucket, now)
-    if (bucket.queue.size === 0 && bucket.tokens >= WHOLE_TOKEN) {
-      bucket.tokens = Math.max(0, bucket.tokens - 1)
-      return { answer: 'now' }
-    }
     const ask: Ask = { worker, id, bucket }
     bucket.queue.add(ask)
     this.#asks.set(worker, own.set(id, ask))
     return { answer: 'later', wait: Math.ceil(this.#msUntil(bucket, bucket.queue.size)) }
+  }
+
+  /** Takes a dial's turn if that is now: nobody waits, and there is a token. */
+  takeTurn(origin: string, now: number): boolean {
+    if (this.#rate === 0) return true
+    const bucket = this.#bucketOf(origin, now)
+    this.#fill(bucket, now)
+    if (bucket.queue.size > 0 || bucket.tokens < WHOLE_TOKEN) return false
+    bucket.tokens = Math.max(0, bucket.tokens - 1)
+    return true
   }
 
   /** Its place is given up. */

@@ -18,6 +18,8 @@ export interface LeaseWorker {
 export interface LeaseDeskActions {
   supervisor: string
   tell(worker: number, message: PrimaryLeaseMessage): void
+  /** Whether whoever is granted a connection there may dial at once; it is its turn then. */
+  takeDialTurn(origin: string): boolean
   /** SIGKILL; its exit is reported to the desk like any other. */
   kill(worker: number, why: string): void
   progress(progress: Progress): void
@@ -235,7 +237,9 @@ export class LeaseDesk {
     switch (effect.type) {
       case 'grant': {
         const { claimant, claim, grant } = effect
-        return this.#actions.tell(claimant, { do: 'grant', claim, grant })
+        const { kind, origin } = this.#claims.get(keyOf(claimant, claim)) ?? { kind: 'task', origin: null }
+        const mayDial = kind === 'client' && origin !== null && this.#actions.takeDialTurn(origin)
+        return this.#actions.tell(claimant, { do: 'grant', claim, grant, mayDial })
       }
       case 'revoke': {
         const { claimant, claim, grant, why, budget } = effect

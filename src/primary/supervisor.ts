@@ -95,6 +95,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#leases = new LeaseDesk({
       supervisor: settings.name,
       tell: (id, message) => this.#processes.get(id)?.tell({ type: 'lease', message }),
+      takeDialTurn: (origin) => this.#dials.takeTurn(origin),
       kill: (id, why) => this.#condemn(id, why),
       progress: (progress) => this.#progress(progress),
       trial: (id, state, reason) =>

@@ -33,7 +33,8 @@ export type WorkerLeaseMessage =
 
 export type PrimaryLeaseMessage =
   | { do: 'renewed'; renewal: number }
-  | { do: 'grant'; claim: number; grant: number }
+  /** `mayDial`: the dial that follows has had its turn, and need not ask for one. */
+  | { do: 'grant'; claim: number; grant: number; mayDial: boolean }
   | { do: 'revoke'; claim: number; grant: number; why: string; budget: number }
   /** Who holds what is claimed. */
   | { do: 'owner'; claim: number; owner: LeaseOwner | null }

@@ -1,11 +1,15 @@
 // This worker's questions to the primary, one before each dial of a client: the primary paces all workers together
 // (src/primary/dial-pacer.ts). A primary that is silent, or gone, holds nobody back.
 
+import { monotonicNow } from '../shared/clock.js'
 import type { Dial } from '../shared/dial-gate.js'
 import { MAX_OPEN_ASKS, type PrimaryMessage, type WorkerMessage } from '../shared/protocol.js'
 
 /** How long the primary may be silent: to a question, and beyond the moment that it has named. */
 const PATIENCE = 10_000
+
+/** A turn that was given without being asked for is used within this time, or not at all. */
+const TURN_KEPT = 1_000
 
 export interface DialAsksOptions {
   /** Never throws; false when the message can never arrive. */
@@ -27,6 +31,8 @@ export class DialAsks {
   readonly #asked = new Map<number, Ask>()
   /** They are asked when others have been answered. */
   readonly #unasked = new Set<Ask>()
+  /** Turns that came with a lease. */
+  #given: { origin: string; until: number }[] = []
   #lastAsk = 0
   #isClosed = false
 
@@ -38,7 +44,7 @@ export class DialAsks {
   /** The gate: settles when the primary lets it pass, has been silent for too long, or the signal is aborted. */
   pass(dial: Dial): Promise<void> {
     return new Promise((resolve) => {
-      if (dial.signal.aborted || this.#isClosed) return resolve()
+      if (dial.signal.aborted || this.#isClosed || this.#useTurn(dial.origin)) return resolve()
       const leave = (): void => this.#leave(ask)
       const ask: Ask = {
         dial,
@@ -53,6 +59,25 @@ export class DialAsks {
       this.#unasked.add(ask)
       this.#askMore()
     })
+  }
+
+  /** The next dial there, if it comes soon, need not ask. */
+  mayDial(origin: string): void {
+    this.#dropOldTurns()
+    this.#given.push({ origin, until: monotonicNow() + TURN_KEPT })
+  }
+
+  #useTurn(origin: string): boolean {
+    this.#dropOldTurns()
+    const at = this.#given.findIndex((turn) => turn.origin === origin)
+    if (at === -1) return false
+    this.#given.splice(at, 1)
+    return true
+  }
+
+  #dropOldTurns(): void {
+    const now = monotonicNow()
+    this.#given = this.#given.filter(({ until }) => until > now)
   }
 
   answered(message: Extract<PrimaryMessage, { type: 'mayDial' | 'dialLater' }>): void {

@@ -1,11 +1,11 @@
 // The machine's lease for one claim: taken and given back as it is told, one deed after the other. What it is stands in
 // src/lease/machine-lease.ts, which is loaded only by a process that claims something.
 
-import type { MachineHold, MachineOwner } from '../lease/machine-lease.js'
+import type { MachineHold, MachineOwner, OwnerDetails } from '../lease/machine-lease.js'
 import { pause } from '../lease/pause.js'
 import { messageOf } from '../shared/errors.js'
 import type { LeaseOwner, LeaseRequest } from '../shared/lease-provider.js'
-import { processIdentity } from '../shared/process-identity.js'
+import { type ProcessIdentity, processIdentity } from '../shared/process-identity.js'
 
 export interface MachineStageEvents {
   held(epoch: number): void
@@ -28,15 +28,24 @@ const load = (): Promise<typeof import('../lease/machine-lease.js')> => import('
 export class MachineStage {
   readonly #request: MachineStageRequest
   readonly #events: MachineStageEvents
+  readonly #supervisor: (ProcessIdentity & { name: string }) | null
   #taking: AbortController | null = null
   #hold: MachineHold | null = null
   #complaint = ''
+  /** Settles when taking it for the first time will be as fast as later. */
+  readonly prepared: Promise<void>
 
   constructor(request: MachineStageRequest, events: MachineStageEvents) {
     this.#request = request
     this.#events = events
+    const { supervisor } = request
+    this.#supervisor = supervisor === null ? null : { name: supervisor, ...processIdentity(process.ppid) }
     // Ahead of its turn: a handover waits for nothing that can be done before.
-    void load().then(({ prepareMachineLease }) => prepareMachineLease())
+    this.prepared = load().then(({ prepareMachineLease }) => {
+      prepareMachineLease()
+      if (this.#supervisor !== null) return rehearseOnce(this.#details)
+    })
+    this.prepared.catch(() => {})
   }
 
   take(): void {
@@ -64,6 +73,11 @@ export class MachineStage {
     else void hold.release().then(() => this.#events.free())
   }
 
+  get #details(): OwnerDetails {
+    const { kind, identity, name, origin, slot } = this.#request
+    return { kind, identity, name, origin, slot, supervisor: this.#supervisor }
+  }
+
   /** A folder that cannot be used may be put right: it is tried again, and told once. @returns null when aborted. */
   async #takeUntilHeld(signal: AbortSignal): Promise<MachineHold | null> {
     while (!signal.aborted) {
@@ -80,10 +94,8 @@ export class MachineStage {
 
   async #take(signal: AbortSignal): Promise<MachineHold> {
     const { takeMachineLease } = await load()
-    const { kind, identity, name, origin, slot, supervisor } = this.#request
-    const primary = supervisor === null ? null : { name: supervisor, ...processIdentity(process.ppid) }
     return takeMachineLease(
-      { kind, identity, name, origin, slot, supervisor: primary, keepsAlive: true },
+      { ...this.#details, keepsAlive: true },
       {
         signal,
         onStandsBy: (owner) => this.#events.standsBy(owner === null ? null : asLeaseOwner(owner)),
@@ -105,6 +117,14 @@ export class MachineStage {
       code: 'FORKSAFE_WARN_LEASE',
     })
   }
+}
+
+let rehearsal: Promise<void> | undefined
+
+/** What is handed over goes from process to process, and each of them begins cold. */
+const rehearseOnce = async (details: OwnerDetails): Promise<void> => {
+  rehearsal ??= load().then(({ rehearseMachineLease }) => rehearseMachineLease(details))
+  return rehearsal
 }
 
 const asLeaseOwner = ({ pid, supervisor, slot, epoch, since, origin }: MachineOwner): LeaseOwner => ({

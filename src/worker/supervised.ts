@@ -64,6 +64,7 @@ class SupervisedWorker {
     this.#dials = new DialAsks({ tell: (message) => this.#channel.tell(message) })
     this.#leases = new TreeLeases({
       tell: (message) => void this.#channel.tell({ type: 'lease', message }),
+      mayDial: (origin) => this.#dials.mayDial(origin),
       slot,
       supervisor,
     })

@@ -19,6 +19,8 @@ import { MachineStage } from './machine-stage.js'
 export interface TreeLeasesOptions {
   /** Never throws. */
   tell(message: WorkerLeaseMessage): void
+  /** One dial there need not ask for its turn. */
+  mayDial(origin: string): void
   slot: number
   /** Name of our supervisor. */
   supervisor: string
@@ -113,6 +115,7 @@ interface TreeClaimOptions extends TreeLeasesOptions {
 
 class TreeClaim implements LeaseClaim {
   readonly #number: number
+  readonly #origin: string | null
   readonly #listener: LeaseListener
   readonly #options: TreeClaimOptions
   readonly #core = new LeaseClaimCore()
@@ -121,9 +124,12 @@ class TreeClaim implements LeaseClaim {
   readonly #ended: Promise<void>
   #tellEnded: () => void = () => {}
   #isOrphaned = false
+  /** Whether standbys may have links to us. */
+  #isShared = false
 
   constructor(number: number, request: LeaseRequest, listener: LeaseListener, options: TreeClaimOptions) {
     this.#number = number
+    this.#origin = request.origin
     this.#listener = listener
     this.#options = options
     const { slot, supervisor } = options
@@ -159,7 +165,9 @@ class TreeClaim implements LeaseClaim {
 
   opened(): void {
     const { grant, epoch } = this.#core.state
-    if (grant !== null && epoch !== null) this.#tell({ do: 'opened', claim: this.#number, grant, epoch })
+    if (grant === null || epoch === null) return
+    this.#isShared = true
+    this.#tell({ do: 'opened', claim: this.#number, grant, epoch })
   }
 
   failed(why: string): void {
@@ -172,8 +180,8 @@ class TreeClaim implements LeaseClaim {
   }
 
   closeLinks(): void {
-    if (this.#links.size > 0 || this.#core.state.grant !== null)
-      this.#tell({ do: 'closeLinks', claim: this.#number })
+    if (this.#isShared) this.#tell({ do: 'closeLinks', claim: this.#number })
+    this.#isShared = false
   }
 
   letGo(isSuperseded: boolean): void {
@@ -198,6 +206,7 @@ class TreeClaim implements LeaseClaim {
   received(message: Exclude<PrimaryLeaseMessage, { do: 'renewed' }>): void {
     switch (message.do) {
       case 'grant':
+        if (message.mayDial && this.#origin !== null) this.#options.mayDial(this.#origin)
         return this.handle({ type: 'granted', grant: message.grant })
       case 'revoke':
         return this.handle({
