@@ -228,8 +228,11 @@ export class LeaseDesk {
 
   // --- What the arbiter decides ---------------------------------------------------------------------------------
 
+  /** Grants first: while the others are told who lets go and who holds it, the new holder is at work already. */
   #decide(event: ArbiterEvent): void {
-    for (const effect of this.#arbiter.handle(event, monotonicNow())) this.#carryOut(effect)
+    const effects = this.#arbiter.handle(event, monotonicNow())
+    for (const effect of effects) if (effect.type === 'grant') this.#carryOut(effect)
+    for (const effect of effects) if (effect.type !== 'grant') this.#carryOut(effect)
     this.#watch()
   }
 

@@ -23,7 +23,15 @@ export interface MachineStageRequest extends LeaseRequest {
 
 const RETRY = 1_000
 
-const load = (): Promise<typeof import('../lease/machine-lease.js')> => import('../lease/machine-lease.js')
+type Machine = typeof import('../lease/machine-lease.js')
+
+let machine: Machine | undefined
+
+/** Kept: import() of what is there already waits for a turn of its own. */
+const load = async (): Promise<Machine> => {
+  machine ??= await import('../lease/machine-lease.js')
+  return machine
+}
 
 export class MachineStage {
   readonly #request: MachineStageRequest
@@ -54,7 +62,7 @@ export class MachineStage {
     void this.#takeUntilHeld(abort.signal).then((hold) => {
       this.#taking = null
       if (hold === null) return this.#events.free()
-      if (abort.signal.aborted) return void hold.release().then(() => this.#events.free())
+      if (abort.signal.aborted) return this.#giveBack(hold)
       this.#hold = hold
       this.#events.held(hold.epoch)
     })
@@ -69,8 +77,13 @@ export class MachineStage {
     if (this.#taking !== null) return this.#taking.abort()
     const hold = this.#hold
     this.#hold = null
-    if (hold === null) queueMicrotask(() => this.#events.free())
-    else void hold.release().then(() => this.#events.free())
+    this.#giveBack(hold)
+  }
+
+  /** It is free for others when the call returns: whatever closes behind it, nobody has to wait for. */
+  #giveBack(hold: MachineHold | null): void {
+    void hold?.release()
+    queueMicrotask(() => this.#events.free())
   }
 
   get #details(): OwnerDetails {

@@ -1,4 +1,5 @@
-// docs/client.md names every option and event, and no other; and each of its snippets does what the page says.
+// docs/client.md names every option and event, and no other; and each snippet there and in docs/exclusive.md does what
+// the page says.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,11 +16,13 @@ import { needsTool } from '../support/tools.js'
 
 uninstrumentChildren()
 const run = promisify(execFile)
-const page = readFileSync('docs/client.md', 'utf8')
+/** Pages, and how many snippets each has at least. */
+const PAGES = { 'client.md': 11, 'exclusive.md': 3 } as const
+const textOf = (page: string): string => readFileSync(`docs/${page}`, 'utf8')
 
 /** First cells of the table under a heading, taken apart where one names several. */
 const namedUnder = (heading: string): (string | undefined)[] => {
-  const section = page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+  const section = textOf('client.md').split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
   const cells = [...section.matchAll(/^\| (`\w+`(?:, `\w+`)*) \|/gm)].map(([, cell = '']) => cell)
   return cells.flatMap((cell) => cell.split(', ').map((name) => name.slice(1, -1)))
 }
@@ -29,13 +32,23 @@ t.test('the tables of options and events are complete', async (t) => {
   t.same(namedUnder('Events').sort(), [...CLIENT_EVENTS].sort())
 })
 
-t.test('links within the page lead somewhere', async (t) => {
-  const anchors = [...page.matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
-    title.toLowerCase().replaceAll(' ', '-').replaceAll(',', ''),
+const anchorsOf = (page: string): string[] =>
+  [...textOf(page).matchAll(/^##? (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(' ', '-')
+      .replaceAll(/[^\w-]/g, ''),
   )
-  for (const [, target = ''] of page.matchAll(/\]\(#([^)]+)\)/g)) t.ok(anchors.includes(target), `#${target}`)
-  for (const [, target = ''] of page.matchAll(/\]\(([\w.-]+\.md)\)/g))
-    t.ok(existsSync(`docs/${target}`), target)
+
+t.test('links of the pages lead somewhere', async (t) => {
+  for (const page of Object.keys(PAGES)) {
+    for (const [, target = ''] of textOf(page).matchAll(/\]\(#([^)]+)\)/g))
+      t.ok(anchorsOf(page).includes(target), `${page}#${target}`)
+    for (const [, target = '', anchor] of textOf(page).matchAll(/\]\(([\w./-]+)(?:#([\w-]+))?\)/g)) {
+      t.ok(existsSync(`docs/${target}`), `${page} to ${target}`)
+      if (anchor !== undefined) t.ok(anchorsOf(target).includes(anchor), `${page} to ${target}#${anchor}`)
+    }
+  }
 })
 
 /** What the snippets talk to: /echo sends everything back, /numbers counts, everything else listens. */
@@ -65,8 +78,11 @@ t.test('every snippet runs, ends by itself and prints what the page says', async
   }
   provide('forksafe', '.')
   for (const name of FOREIGN) provide(name, `tools/apps/node_modules/${name}`)
-  const snippets = [...page.matchAll(SNIPPET)].map(([, code = '', output]) => ({ code, output }))
-  t.ok(snippets.length >= 11, `${snippets.length} snippets`)
+  const snippets = Object.entries(PAGES).flatMap(([page, least]) => {
+    const found = [...textOf(page).matchAll(SNIPPET)].map(([, code = '', output]) => ({ code, output }))
+    t.ok(found.length >= least, `${page}: ${found.length} snippets`)
+    return found
+  })
   t.jobs = 2
   for (const [index, { code, output }] of snippets.entries()) {
     const isForeign = FOREIGN.some((name) => code.includes(`'${name}'`))
@@ -79,7 +95,8 @@ t.test('every snippet runs, ends by itself and prints what the page says', async
         .replace(/await using (\w+) = (.*)$/m, 'const $1 = $2')
       const isUsing = runnable !== code.replaceAll('wss://example.org', host)
       writeFileSync(file, isUsing ? `${runnable}await short[Symbol.asyncDispose]()\n` : runnable)
-      const { stdout, stderr } = await run(process.execPath, [file], { env: cleanEnv(), timeout: 20_000 })
+      const env = cleanEnv({ FORKSAFE_HOME: `${folder}/home-${index}` })
+      const { stdout, stderr } = await run(process.execPath, [file], { env, timeout: 20_000 })
       if (output !== undefined) t.equal(stdout, output)
       t.equal(stderr, '')
     })
