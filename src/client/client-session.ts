@@ -282,6 +282,8 @@ export class ClientSession<Cargo> {
     this.#isClosePending = false
     this.#goneBy = Number.POSITIVE_INFINITY
     for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
+    // Draining may go on without a socket: then its end is all the more needed.
+    if (this.#state !== 'draining') this.#emit({ type: 'clearTimer', name: 'drain' })
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
@@ -384,8 +386,10 @@ export class ClientSession<Cargo> {
     if (!this.#hasLease) return
     this.#letGoAs ??= { isFinal: false, isSuperseded: false }
     if (this.#live === null) return this.#handOver(null, why)
-    this.#emit({ type: 'closeLinks' })
+    this.#closeLinks()
     this.delivery.abandon()
+    // Its opening may be what made us look whether we still hold the lease.
+    this.#attempt = null
     this.#terminateSocket(why)
   }
 
@@ -393,7 +397,7 @@ export class ClientSession<Cargo> {
     if (!this.#isClaimed) return
     this.#letGoAs = how
     if (this.#live === null) this.#handOver(null, 'it is not wanted any more')
-    else this.#emit({ type: 'closeLinks' })
+    else this.#closeLinks()
   }
 
   /** The socket is gone; whoever still wants the connection stands by. */
@@ -402,17 +406,24 @@ export class ClientSession<Cargo> {
     if (how === null) return
     this.#letGoAs = null
     const hadLease = this.#hasLease
-    this.#hasLease = false
-    this.#isClaimed = !how.isFinal
-    if (hadLease) this.#emit({ type: 'closeLinks' })
-    this.#emit({ type: 'letGo', ...how })
-    if (hadLease) this.#emit({ type: 'released', why })
-    if (how.isFinal || !this.isTaking || this.#isInForkWindow) return
-    this.#emit({ type: 'clearTimer', name: 'retry' })
+    if (hadLease) this.#closeLinks()
     this.#isWanted ||= this.outbox.pending > 0
-    if (this.#state === 'idle') return
-    if (this.#isWanted) this.#standBy(why)
-    else this.#moveTo('idle', why)
+    const isUnwanted = this.#state === 'suspended' && !this.#isInForkWindow && !this.#isWanted
+    const isFinal = how.isFinal || isUnwanted
+    this.#hasLease = false
+    this.#isClaimed = !isFinal
+    this.#emit({ type: 'letGo', isFinal, isSuperseded: how.isSuperseded })
+    if (hadLease) this.#emit({ type: 'released', why })
+    if (!this.isTaking || this.#isInForkWindow || this.#state === 'idle') return
+    this.#emit({ type: 'clearTimer', name: 'retry' })
+    if (isUnwanted) this.#moveTo('idle', why)
+    // Also where it was given up for good: somebody has asked for it again since then.
+    else this.#standBy(why)
+  }
+
+  #closeLinks(): void {
+    this.#emit({ type: 'closeLinks' })
+    this.delivery.giveBack()
   }
 
   #linkOpened(link: number): void {
@@ -451,7 +462,7 @@ export class ClientSession<Cargo> {
   #closeSuspended(): void {
     if (!this.#isClosePending || this.#live === null) return
     this.#isClosePending = false
-    if (this.#letGoAs !== null) this.#emit({ type: 'closeLinks' })
+    if (this.#letGoAs !== null) this.#closeLinks()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
   }
 
@@ -459,7 +470,10 @@ export class ClientSession<Cargo> {
     this.#isInForkWindow = false
     if (this.#state !== 'suspended') return
     if (this.#isWanted) this.#begin('the fork window is over')
-    else this.#moveTo('idle', 'the fork window is over')
+    else {
+      this.#moveTo('idle', 'the fork window is over')
+      this.#letGo({ isFinal: true, isSuperseded: false })
+    }
   }
 
   #close({ code, drainTimeout, closeTimeout }: Extract<SessionEvent<Cargo>, { type: 'close' }>): void {
@@ -497,7 +511,7 @@ export class ClientSession<Cargo> {
 
   #closeSocket(reason: string): void {
     this.#moveTo('closing', reason)
-    if (this.#hasLease) this.#emit({ type: 'closeLinks' })
+    if (this.#hasLease) this.#closeLinks()
     if (this.#live === null) return this.#closed(reason)
     this.delivery.hold()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: this.#closing.code })
@@ -514,7 +528,12 @@ export class ClientSession<Cargo> {
   #terminate(): void {
     this.#terminateSocket()
     this.delivery.abandon()
-    this.#close({ type: 'close', code: GOING_AWAY, drainTimeout: 0, closeTimeout: 0 })
+    if (this.#state !== 'draining')
+      return this.#close({ type: 'close', code: GOING_AWAY, drainTimeout: 0, closeTimeout: 0 })
+    // Not even by another process is anything delivered from here on.
+    this.#moveTo('closing', 'terminated')
+    if (this.#hasLease) this.#closeLinks()
+    if (this.#live === null) this.#closed('terminated')
   }
 
   #closed(reason: string): void {
@@ -564,5 +583,5 @@ export class ClientSession<Cargo> {
 const GOING_AWAY = 1001
 const TIMERS: readonly TimerName[] = ['retry', 'stable', 'drain', 'close', 'watch']
 /** They are about one socket, and end with it. */
-const SOCKET_TIMERS: readonly TimerName[] = ['stable', 'drain', 'close', 'watch']
+const SOCKET_TIMERS: readonly TimerName[] = ['stable', 'close', 'watch']
 const NOTHING: never[] = []

@@ -270,11 +270,14 @@ export class Delivery<Cargo> {
     this.#duties.settled()
   }
 
-  /** What is somebody else's is not ours to reject: it goes back to whom it came from (sharing.ts). */
+  /** What is somebody else's goes back to whom it came from (sharing.ts): it is not ours to reject, or to wait for. */
+  giveBack(): void {
+    for (const entry of this.outbox.all()) if (entry.isForeign) this.outbox.forget(entry)
+  }
+
   rejectAll(why: string): void {
-    const all = this.outbox.all()
-    for (const entry of all) if (entry.isForeign) this.outbox.forget(entry)
-    this.reject(all, 'FORKSAFE_ERR_CLIENT_NOT_SENT', why)
+    this.giveBack()
+    this.reject(this.outbox.all(), 'FORKSAFE_ERR_CLIENT_NOT_SENT', why)
   }
 
   // --- Life -----------------------------------------------------------------------------------------------------

@@ -123,15 +123,15 @@ export class Forwarding<Cargo> {
     this.#duties.settled()
   }
 
-  /** In the order in which they were handed over. */
+  /** In the order in which they were handed over; a range may name more than ever was. */
   #take(first: number, last: number): Entry<Cargo>[] {
     const taken: Entry<Cargo>[] = []
-    for (let sequence = first; sequence <= last; sequence++) {
-      const one = this.#handedOver.get(sequence)
-      if (one === undefined) continue
+    for (const [sequence, { entry }] of this.#handedOver) {
+      if (sequence > last) break
+      if (sequence < first) continue
       this.#handedOver.delete(sequence)
-      this.#bytes -= one.entry.bytes
-      taken.push(one.entry)
+      this.#bytes -= entry.bytes
+      taken.push(entry)
     }
     return taken
   }

@@ -45,7 +45,10 @@ t.test('a connection is handed over by hand, under traffic', async (t) => {
     const after = await holderOf(world, supervisor)
     t.equal(code, 0, said)
     t.not(after.slot, before.slot)
-    t.match(said, new RegExp(`client feed is with worker ${after.slot} \\(pid ${after.pid}\\), after \\d+ ms`))
+    t.match(
+      said,
+      new RegExp(`client feed is with worker ${after.slot} \\(pid ${after.pid}\\), after \\d+ ms`),
+    )
   })
 
   await t.test('to the one that was named, and again', async (t) => {
@@ -99,6 +102,7 @@ t.test('a program that is the primary hands it over by a call', async (t) => {
   const world = await SenderWorld.open(t)
   const handOffs = [[IDENTITY], [IDENTITY, 0], [IDENTITY, 1], ['nobody'], [IDENTITY, 7]]
   const supervisor = world.start(t, {
+    name: 'by-call',
     program: ['test/process/fixtures/hands-off-by-call.js'],
     env: { HAND_OFFS: JSON.stringify(handOffs) },
   })

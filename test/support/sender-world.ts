@@ -77,7 +77,7 @@ export class SenderWorld {
     const own = [app, '-i', String(workers), '--name', name, '--min-uptime', '100ms', '--stop-timeout', '10s']
     return startSupervisor(t, {
       ...(program === null ? { args: [...own, ...args] } : { program }),
-      home: this.home,
+      ...{ home: this.home, name },
       env: { SENDING: JSON.stringify(sending), ...env },
     })
   }

@@ -34,6 +34,8 @@ export interface StartOptions {
   cwd?: string
   /** Runtime folder of another supervisor, to be shared with it. Default: an own one. */
   home?: string
+  /** Its name, where the folder is shared: commands are for it, and what is left is looked for under it. */
+  name?: string
 }
 
 export interface Exit {
@@ -80,6 +82,7 @@ export class SupervisorProcess {
   readonly #child: ChildProcess
   readonly #mark = randomUUID()
   readonly #lookers = new Set<() => void>()
+  readonly #name: string | undefined
   #hasClosed = false
 
   constructor({
@@ -90,7 +93,9 @@ export class SupervisorProcess {
     env = {},
     cwd = process.cwd(),
     home,
+    name,
   }: StartOptions) {
+    this.#name = name
     this.home = home ?? join(this.folder, 'run')
     // detached makes it the leader of a new session and process group, as a terminal or pm2 does.
     this.#child = spawn(executable, program === undefined ? [CLI, 'start', ...args] : [...program], {
@@ -151,7 +156,8 @@ export class SupervisorProcess {
 
   /** `supervisor <command> …` against this supervisor's runtime folder. */
   cli(command: string, ...args: string[]): Promise<CliResult> {
-    return runCli([command, ...args], { home: this.home })
+    const who = this.#name === undefined ? [] : ['--name', this.#name]
+    return runCli([command, ...args, ...who], { home: this.home })
   }
 
   async status(): Promise<SupervisorStatus> {
@@ -208,7 +214,8 @@ export class SupervisorProcess {
   /** Socket files and locks that are in the runtime folder now. */
   filesLeft(): string[] {
     try {
-      return readdirSync(this.home).filter((name) => /\.(sock|lock)$/.test(name))
+      const files = readdirSync(this.home).filter((file) => /\.(sock|lock)$/.test(file))
+      return files.filter((file) => this.#name === undefined || file.startsWith(`${this.#name}.`))
     } catch {
       return []
     }

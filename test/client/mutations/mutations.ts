@@ -172,9 +172,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     title: 'a suspension drops what waits',
     file: 'client-session.js',
-    find: "this.#moveTo('suspended', 'a fork window is open');",
-    replace:
-      "this.#moveTo('suspended', 'a fork window is open');\n        this.delivery.rejectAll('suspended');",
+    find: "this.#moveTo('suspended', why);",
+    replace: "this.#moveTo('suspended', why);\n        this.delivery.rejectAll('suspended');",
     breaks: 'a rejection has its reason',
   },
   {
@@ -229,8 +228,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     title: 'the outbox takes one message too many',
     file: 'outbox.js',
-    find: 'this.pending < this.#limits.count',
-    replace: 'this.pending <= this.#limits.count',
+    find: 'this.pending - count < this.#limits.count',
+    replace: 'this.pending - count <= this.#limits.count',
     breaks: 'the outbox keeps to its bounds',
   },
   {
