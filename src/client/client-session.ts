@@ -74,6 +74,8 @@ export class ClientSession<Cargo> {
   #letGoAs: { isFinal: boolean; isSuperseded: boolean } | null = null
   /** Nobody will grant the lease any more, and nobody takes messages. */
   #isOrphaned = false
+  /** Others of this tree are leaving too, and may still have something to send over our connection. */
+  #isAwaited = false
   /** A fork window is open: whatever becomes of the lease, nothing is dialled. */
   #isInForkWindow = false
 
@@ -158,7 +160,8 @@ export class ClientSession<Cargo> {
   #dispatch(event: SessionEvent<Cargo>): void {
     switch (event.type) {
       case 'accepted':
-        if (this.#state === 'open') return this.delivery.writeSoon()
+        // While it drains, of standbys that leave with us.
+        if (this.#state === 'open' || this.#state === 'draining') return this.delivery.writeSoon()
         return this.forwarding.isOpen ? this.forwarding.writeSoon() : this.#want(false)
       case 'writeTurn':
         this.forwarding.writeTurn()
@@ -197,6 +200,9 @@ export class ClientSession<Cargo> {
         return this.#leaseLost(event.why)
       case 'orphaned':
         return this.#orphaned()
+      case 'mayLeave':
+        this.#isAwaited = false
+        return this.#settled()
       case 'linkOpened':
         return this.#linkOpened(event.link)
       case 'linkClosed':
@@ -434,7 +440,9 @@ export class ClientSession<Cargo> {
 
   #orphaned(): void {
     this.#isOrphaned = true
-    if (this.#state === 'draining' && this.#live === null) this.#closeSocket('the primary is gone')
+    this.#isAwaited = false
+    if (this.#state === 'draining' && this.#live === null) return this.#closeSocket('the primary is gone')
+    this.#settled()
   }
 
   // --- Suspending and closing -----------------------------------------------------------------------------------
@@ -480,7 +488,8 @@ export class ClientSession<Cargo> {
     if (!this.isTaking) return
     const isConnecting = this.#state === 'connecting' && this.#attempt !== null
     const hasWay = this.#state === 'open' || isConnecting || this.#canBeHelped
-    const canDrain = hasWay && this.outbox.pending > 0
+    const isShared = this.#isShared && drainTimeout > 0
+    const canDrain = (hasWay && this.outbox.pending > 0) || isShared
     this.#isWanted = false
     this.#closing = { code, timeout: closeTimeout }
     this.#emit({ type: 'clearTimer', name: 'retry' })
@@ -488,6 +497,8 @@ export class ClientSession<Cargo> {
       this.#moveTo('draining', 'close')
       this.#emit({ type: 'setTimer', name: 'drain', ms: drainTimeout })
       if (this.isStandingBy) this.#emit({ type: 'need' })
+      this.#isAwaited = isShared
+      if (isShared) this.#emit({ type: 'askToLeave' })
       this.forwarding.writeTurn()
       this.delivery.writeTurn()
       return
@@ -503,9 +514,16 @@ export class ClientSession<Cargo> {
     return this.isStandingBy || isOnItsWay ? !this.#isOrphaned : false
   }
 
+  /** Whether standbys send over our connection: who leaves together with them leaves last. */
+  get #isShared(): boolean {
+    const isOurs = this.#options.exclusive && this.#hasLease && this.#letGoAs === null
+    return isOurs && this.#state === 'open' && !this.#isOrphaned
+  }
+
   /** To be asked whenever something was settled: whether that was all that somebody waited for. */
   #settled(): void {
-    if (this.#state === 'draining' && this.outbox.pending === 0) this.#closeSocket('drained')
+    const isDrained = this.#state === 'draining' && this.outbox.pending === 0
+    if (isDrained && !this.#isAwaited) this.#closeSocket('drained')
     if (this.#isClosePending && !this.outbox.hasUnconfirmed) this.#closeSuspended()
   }
 

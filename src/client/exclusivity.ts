@@ -69,6 +69,8 @@ export class Exclusivity {
         return this.#claim?.need()
       case 'insist':
         return this.#claim?.insist()
+      case 'askToLeave':
+        return this.#claim?.askToLeave()
       case 'closeLinks':
         this.#sharing.bye()
         return this.#claim?.closeLinks()
@@ -87,11 +89,6 @@ export class Exclusivity {
     if (this.#token === null) return
     this.#isOpen = false
     this.#claim?.failed(why)
-  }
-
-  /** The client is being closed: what it has taken is the last. */
-  stopTaking(): void {
-    this.#sharing.stopTaking()
   }
 
   /** Something has come in on our connection. */
@@ -133,6 +130,11 @@ export class Exclusivity {
         },
         linkClosed: (link) => {
           if (isCurrent()) this.#linkClosed(link)
+        },
+        mayLeave: () => {
+          if (!isCurrent()) return
+          this.#sharing.stopTaking()
+          handle({ type: 'mayLeave' })
         },
         orphaned: () => {
           if (isCurrent()) handle({ type: 'orphaned' })

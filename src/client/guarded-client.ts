@@ -276,7 +276,6 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
     this.#announcer.tell('stateChanged', { from, to, reason })
     if (to === 'open') this.#announcer.tell('opened', { epoch: this.#session.epoch })
     this.#announcer.later(() => resourceChanged(this.#resource))
-    if (to === 'draining') this.#exclusivity?.stopTaking()
     if (to === 'draining' || to === 'closing' || to === 'closed')
       this.#sending.refuseWaiting('FORKSAFE_ERR_CLIENT_CLOSED', 'the client was closed')
     if (to === 'closed') this.#ended()

@@ -44,6 +44,8 @@ export type SessionEvent<Cargo> =
   | { type: 'leaseLost'; why: string }
   /** Nobody will grant anything any more. */
   | { type: 'orphaned' }
+  /** Nobody who leaves with us still needs our connection. */
+  | { type: 'mayLeave' }
   /** Messages can be handed to the holder, in the same tree; and: not any more. */
   | { type: 'linkOpened'; link: number }
   | { type: 'linkClosed'; link: number }
@@ -80,6 +82,8 @@ export type LeaseAct<Cargo> =
   /** There is something to deliver, and no other way; and: somebody wants it although we were superseded. */
   | { type: 'need' }
   | { type: 'insist' }
+  /** We leave, and would close the connection: answered by `mayLeave`. */
+  | { type: 'askToLeave' }
   /** Takes nothing more from standbys, and gives them back what was not proved. */
   | { type: 'closeLinks' }
   | { type: 'forward'; link: number; batch: number; entries: readonly Entry<Cargo>[] }

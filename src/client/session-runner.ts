@@ -127,6 +127,7 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
       case 'letGo':
       case 'need':
       case 'insist':
+      case 'askToLeave':
       case 'closeLinks':
       case 'forward':
         return this.#listener.lease(effect)

@@ -39,6 +39,8 @@ interface ClaimRecord extends LeaseRef {
   isShared: boolean
   /** Whom it was told to wait for, last. */
   told: string
+  /** It would end what it holds, because its process leaves. */
+  wouldLeave: boolean
 }
 
 /** Between a standby and the holder of one lease. */
@@ -53,6 +55,8 @@ export class LeaseDesk {
   readonly #actions: LeaseDeskActions
   readonly #arbiter = new LeaseArbiter()
   readonly #workers = new Map<number, LeaseWorker>()
+  /** Those that were told to leave. */
+  readonly #leaving = new Set<number>()
   readonly #claims = new Map<string, ClaimRecord>()
   readonly #links = new Map<number, Link>()
   /** Who outside this tree holds what one of our workers was granted. */
@@ -77,7 +81,9 @@ export class LeaseDesk {
 
   /** It was told to leave. */
   leaving(id: number): void {
-    if (this.#workers.has(id)) this.#decide({ type: 'leaving', claimant: id })
+    if (!this.#workers.has(id)) return
+    this.#leaving.add(id)
+    this.#decide({ type: 'leaving', claimant: id })
   }
 
   /** Its process has ended. */
@@ -86,6 +92,7 @@ export class LeaseDesk {
     for (const record of this.#claimsOf(id)) this.#forget(record)
     this.#decide({ type: 'exited', claimant: id })
     this.#workers.delete(id)
+    this.#leaving.delete(id)
   }
 
   tryOut(id: number): void {
@@ -188,6 +195,9 @@ export class LeaseDesk {
         return this.#decide({ type: 'needed', ...who })
       case 'insist':
         return this.#decide({ type: 'insisted', ...who })
+      case 'askToLeave':
+        record.wouldLeave = true
+        return this.#letLeave(record.lease)
       case 'linkData':
         return this.#pass(record, message.link, message.payload)
       case 'broadcast':
@@ -212,6 +222,7 @@ export class LeaseDesk {
       held: null,
       isShared: false,
       told: '',
+      wouldLeave: false,
     })
     this.#decide({ type: 'claimed', claimant: worker, claim, lease })
   }
@@ -220,6 +231,22 @@ export class LeaseDesk {
     this.#claims.delete(keyOf(record.worker, record.claim))
     for (const link of this.#links.values())
       if (link.standby === record || link.holder === record) this.#closeLink(link)
+    this.#letLeave(record.lease)
+  }
+
+  /**
+   * Where everybody leaves, the holder is the last: the others deliver over its connection what they have. Where somebody
+   * stays, that one is the next holder.
+   */
+  #letLeave(lease: string): void {
+    const records = [...this.#claims.values()].filter((record) => record.lease === lease)
+    for (const record of records) {
+      const others = records.filter((other) => other !== record)
+      const isAwaited = others.length > 0 && others.every(({ worker }) => this.#leaving.has(worker))
+      if (!record.wouldLeave || isAwaited) continue
+      record.wouldLeave = false
+      this.#actions.tell(record.worker, { do: 'mayLeave', claim: record.claim })
+    }
   }
 
   #claimsOf(worker: number): ClaimRecord[] {

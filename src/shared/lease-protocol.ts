@@ -27,6 +27,7 @@ export type WorkerLeaseMessage =
   | { do: 'blocked'; claim: number; grant: number; owner: LeaseOwner }
   | { do: 'need'; claim: number }
   | { do: 'insist'; claim: number }
+  | { do: 'askToLeave'; claim: number }
   | { do: 'linkData'; claim: number; link: number; payload: unknown }
   | { do: 'broadcast'; claim: number; payload: unknown }
   | { do: 'closeLinks'; claim: number }
@@ -38,6 +39,7 @@ export type PrimaryLeaseMessage =
   | { do: 'revoke'; claim: number; grant: number; why: string; budget: number }
   /** Who holds what is claimed. */
   | { do: 'owner'; claim: number; owner: LeaseOwner | null }
+  | { do: 'mayLeave'; claim: number }
   | { do: 'linkOpened'; claim: number; link: number }
   | { do: 'linkData'; claim: number; link: number; payload: unknown }
   | { do: 'linkClosed'; claim: number; link: number }
@@ -83,6 +85,7 @@ const SHAPES: Record<WorkerLeaseMessage['do'], (fields: Fields) => boolean> = {
   blocked: (fields) => isGrant(fields) && isOwner(fields.owner),
   need: ({ claim }) => isNumber(claim),
   insist: ({ claim }) => isNumber(claim),
+  askToLeave: ({ claim }) => isNumber(claim),
   linkData: ({ claim, link }) => isNumber(claim) && isNumber(link),
   broadcast: ({ claim }) => isNumber(claim),
   closeLinks: ({ claim }) => isNumber(claim),

@@ -49,6 +49,8 @@ export interface LeaseListener {
   linkOpened(link: LeaseLink): void
   linkReceived(link: LeaseLink, payload: unknown): void
   linkClosed(link: LeaseLink): void
+  /** Nobody who leaves together with this process still needs what it holds. */
+  mayLeave(): void
   /** Nobody will grant anything any more, and no link will open: the primary is gone. */
   orphaned(): void
 }
@@ -72,6 +74,8 @@ export interface LeaseClaim {
   need(): void
   /** Somebody wants it although another session took our place. */
   insist(): void
+  /** This process leaves, and would end what it holds: answered by `mayLeave`, without a bound. */
+  askToLeave(): void
 }
 
 export interface LeaseProvider {

@@ -133,6 +133,7 @@ class ExclusiveWork<Result> {
         linkOpened: nothing,
         linkReceived: nothing,
         linkClosed: nothing,
+        mayLeave: nothing,
         orphaned: nothing,
       },
     )

@@ -55,6 +55,10 @@ class OwnClaim implements LeaseClaim {
     return this.#ended
   }
 
+  askToLeave(): void {
+    queueMicrotask(() => this.#listener.mayLeave())
+  }
+
   /** Superseded, it is out of the line until somebody insists. */
   insist(): void {
     this.#stand()

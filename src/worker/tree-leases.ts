@@ -201,6 +201,10 @@ class TreeClaim implements LeaseClaim {
     this.#tell({ do: 'insist', claim: this.#number })
   }
 
+  askToLeave(): void {
+    this.#tell({ do: 'askToLeave', claim: this.#number })
+  }
+
   // --- What happens ---------------------------------------------------------------------------------------------
 
   received(message: Exclude<PrimaryLeaseMessage, { do: 'renewed' }>): void {
@@ -217,6 +221,8 @@ class TreeClaim implements LeaseClaim {
         })
       case 'owner':
         return this.#listener.standsBy(message.owner)
+      case 'mayLeave':
+        return this.#listener.mayLeave()
       case 'linkOpened':
         return this.#linkOpened(message.link)
       case 'linkData': {

@@ -20,7 +20,8 @@ for (const [holder, waiter] of [
 ] as const) {
   for (const hasKernelLock of [true, false]) {
     const how = hasKernelLock ? 'with' : 'without'
-    const versions = holder === process.execPath ? 'this Node, and Node 24 waits' : 'Node 24, and this one waits'
+    const versions =
+      holder === process.execPath ? 'this Node, and Node 24 waits' : 'Node 24, and this one waits'
     t.test(`a lease held by ${versions}, ${how} a kernel lock`, options, async (t) => {
       const home = newHome(t)
       const first = await LeaseProcess.holding(t, home, { node: holder, hasKernelLock })
@@ -34,7 +35,10 @@ for (const [holder, waiter] of [
       )
       await first.kill()
       const before = epochOf(first.lines.find((line) => line.startsWith('holds')) ?? '')
-      t.ok(epochOf(await second.says(/^holds/)) > before, 'it has it when that one is dead, with a larger epoch')
+      t.ok(
+        epochOf(await second.says(/^holds/)) > before,
+        'it has it when that one is dead, with a larger epoch',
+      )
     })
   }
 }
