@@ -112,6 +112,10 @@ export class Sending {
         cargo: message,
       })
       if (level === 'processed' && id !== undefined) this.#byId.set(id, message.entry)
+      // Its sender cannot tell whether we have written it, and so has left this to us.
+      const { expiresAt } = message.entry
+      if (expiresAt !== null)
+        message.release = this.#limitUntilSettled(message.entry, { timeout: null, expiresAt })
     }
     handle(ACCEPTED)
   }
