@@ -5,7 +5,10 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { ROOT } from './kit/launch.js'
 
-const MEASURES = ['start', 'throughput', 'restart', 'failures', 'crash', 'memory', 'status', 'leak', 'client']
+const MEASURES = [
+  ...['start', 'throughput', 'restart', 'failures', 'crash', 'memory', 'status', 'leak', 'client'],
+  ...['exclusive', 'handoff', 'sharing'],
+]
 /** It compares the primary with its own past: there are no rounds. */
 const WITHOUT_ROUNDS = ['leak']
 

@@ -40,7 +40,7 @@ export class Exclusivity {
     this.#options = options
     this.#provider = provider
     this.#port = port
-    if (provider.handsOver) rehearseOnce()
+    provider.prepare?.(rehearseOnce)
     this.#sharing = new Sharing({ ...port, broadcast: (payload) => this.#claim?.broadcast(payload) })
   }
 

@@ -14,13 +14,14 @@ const BOUND = 5_000
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const NONCE = 'rehearse'
 
-let isBegun = false
+let rehearsal: Promise<void> | undefined
 
-/** Does it if it was not done before, in the background. */
-export const rehearseOnce = (): void => {
-  if (isBegun) return
-  isBegun = true
-  setImmediate(() => void rehearse().catch(() => {}))
+/** Does it if it was not done before, in the background; settles when it is over, however it went. */
+export const rehearseOnce = (): Promise<void> => {
+  rehearsal ??= new Promise((resolve) => {
+    setImmediate(() => void rehearse().then(resolve, () => resolve()))
+  })
+  return rehearsal
 }
 
 const rehearse = async (): Promise<void> => {

@@ -79,8 +79,11 @@ export interface LeaseClaim {
 }
 
 export interface LeaseProvider {
-  /** Whether what is held here goes from process to process while others wait for it: then being quick matters. */
-  readonly handsOver: boolean
+  /**
+   * What is held here goes from process to process while others wait for it: what makes that quick is to be done before,
+   * and nothing is handed to this process until it is.
+   */
+  prepare?(work: () => Promise<void>): void
   claim(request: LeaseRequest, listener: LeaseListener): LeaseClaim
 }
 

@@ -6,7 +6,6 @@ import type { LeaseClaim, LeaseListener, LeaseProvider, LeaseRequest } from '../
 import { MachineStage } from './machine-stage.js'
 
 export const ownLeases: LeaseProvider = {
-  handsOver: false,
   claim: (request, listener) => new OwnClaim(request, listener),
 }
 

@@ -5,7 +5,7 @@ import type { Worker } from 'node:cluster'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { setDialGate } from '../shared/dial-gate.js'
 import { setLeaseProvider } from '../shared/lease-provider.js'
-import type { ForcedEnd, PrimaryMessage } from '../shared/protocol.js'
+import type { ForcedEnd, PrimaryMessage, ReadyBy } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { onSecrets } from '../shared/secrets.js'
 import { VERSION } from '../shared/version.js'
@@ -68,9 +68,7 @@ class SupervisedWorker {
       slot,
       supervisor,
     })
-    this.#readiness = new Readiness(readiness, (by) => {
-      if (!this.#drain.isDraining) void this.#channel.tell({ type: 'ready', by })
-    })
+    this.#readiness = new Readiness(readiness, (by) => this.#isReady(by))
     this.#listeners = new Listeners({
       found: (server) => {
         this.#connections.watch(server)
@@ -108,6 +106,16 @@ class SupervisedWorker {
     })
     void this.#channel.tell({ type: 'hello', version: VERSION })
     onSecrets((values) => void this.#channel.tell({ type: 'secrets', values }))
+  }
+
+  /** Whoever is ready may be handed a connection in the next moment. */
+  #isReady(by: ReadyBy): void {
+    const tell = (): void => {
+      if (!this.#drain.isDraining) void this.#channel.tell({ type: 'ready', by })
+    }
+    const { prepared } = this.#leases
+    if (prepared === null) tell()
+    else void prepared.then(tell)
   }
 
   #ordered(message: Exclude<PrimaryMessage, { type: 'barrier' }>): void {

@@ -14,7 +14,11 @@ import type {
   LeaseProvider,
   LeaseRequest,
 } from '../shared/lease-provider.js'
+import { settledWithin } from '../shared/settled-within.js'
 import { MachineStage } from './machine-stage.js'
+
+/** ms for which a worker is not ready yet because it still prepares to take something over. */
+const PREPARATION = 1_000
 
 export interface TreeLeasesOptions {
   /** Never throws. */
@@ -30,6 +34,7 @@ export class TreeLeases {
   readonly #options: TreeLeasesOptions
   readonly #claims = new Map<number, TreeClaim>()
   readonly #fence = new Fence()
+  readonly #preparations = new Set<Promise<void>>()
   #lastClaim = 0
   #heartbeat: NodeJS.Timeout | undefined
   #watch: NodeJS.Timeout | undefined
@@ -40,8 +45,21 @@ export class TreeLeases {
   }
 
   readonly provider: LeaseProvider = {
-    handsOver: true,
+    prepare: (work) => this.#prepare(work()),
     claim: (request, listener) => this.#stand(request, listener),
+  }
+
+  /** Settles when this worker is as quick to take something over as it will be; null: there is nothing to wait for. */
+  get prepared(): Promise<unknown> | null {
+    return this.#preparations.size === 0
+      ? null
+      : settledWithin(Promise.allSettled(this.#preparations), PREPARATION)
+  }
+
+  #prepare(work: Promise<void>): void {
+    const isOver = (): void => void this.#preparations.delete(work)
+    this.#preparations.add(work)
+    work.then(isOver, isOver)
   }
 
   #stand(request: LeaseRequest, listener: LeaseListener): LeaseClaim {
@@ -53,6 +71,7 @@ export class TreeLeases {
       ended: () => this.#forget(number),
     })
     this.#claims.set(number, claim)
+    this.#prepare(claim.prepared)
     const { kind, identity, name, origin } = request
     const renewal = this.#fence.sending(monotonicNow())
     if (this.#isOrphaned) queueMicrotask(() => listener.orphaned())
@@ -149,6 +168,10 @@ class TreeClaim implements LeaseClaim {
     this.#ended = new Promise((resolve) => {
       this.#tellEnded = resolve
     })
+  }
+
+  get prepared(): Promise<void> {
+    return this.#machine.prepared
   }
 
   // --- For whoever uses it --------------------------------------------------------------------------------------
