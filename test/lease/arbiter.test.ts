@@ -114,7 +114,7 @@ t.test('a trial that fails goes back to the old release, and is granted nothing 
   desk.does({ type: 'tryOut', claimant: 2 })
   desk.released(1, 1)
   t.same(desk.does({ type: 'failed', claimant: 2, claim: 1, grant: 2, why: 'refused' }), [
-    ...['revoke 2 of 2', 'tried 2: refused'],
+    ...['revoke 2 of 2', 'tried 2: client feed: refused'],
   ])
   t.same(desk.released(2, 2), ['grant 3 to 1'])
   t.equal(desk.move, null)

@@ -4,12 +4,8 @@
 //
 // With `time` a tick is a second: the holder refreshes each, others look each, and nobody who runs is late.
 
-import {
-  type RecordEntry,
-  RecordTaking,
-  type TakingEvent,
-  type TakingState,
-} from '../../../src/lease/record-taking.js'
+import { RecordTaking } from '../../../src/lease/record-taking.js'
+import type { RecordEntry, TakingEvent, TakingState } from '../../../src/lease/taking-steps.js'
 import type { Model, Step } from './explore.js'
 
 /** What is taken out of the protocol, to see that it was needed. */

@@ -24,6 +24,10 @@ const SAFE: [title: string, bound: TreeBound][] = [
     bound({ acts: ['the first withdraws', 'hand over'] }),
   ],
   ['three workers, one fault', bound({ generations: [1, 1, 2] })],
+  [
+    'three workers and a trial, no fault',
+    bound({ generations: [1, 1, 2], acts: ['try the last'], mostFaults: 0 }),
+  ],
   ['three workers and a handover, one fault', bound({ generations: [1, 1, 2], acts: ['hand over'] })],
 ]
 
@@ -38,6 +42,6 @@ t.test('found: a grant when the holder was killed, and its end was not awaited',
 })
 
 t.test('found: a release before what it protects is closed', async (t) => {
-  const of = bound({ mutation: 'released before it is closed', acts: ['hand over'] })
+  const of = bound({ mutation: 'released before it is closed', acts: ['hand over'], mostFaults: 0 })
   expectFinding(t, treeWorld(of), /is granted it while/)
 })

@@ -8,6 +8,8 @@ export type Act =
   | { do: 'try out'; worker: number; watch: number; outcome: 'keep' | 'give back' }
   | { do: 'hand over'; identity: string; to: number | null }
   | { do: 'leave'; worker: number }
+  /** A release that turned out bad after it was kept. */
+  | { do: 'distrust'; generation: number }
   | { do: 'claim' | 'withdraw' | 'need' | 'insist'; worker: number; identity: string }
   | { do: 'kill' | 'cut the channel'; worker: number }
   /** Stopped or blocked; for ever, unless somebody ends it. */
@@ -83,6 +85,7 @@ const drawAct = (random: Random, identities: readonly string[], workers: number)
     ],
     [10, () => ({ do: 'hand over', identity, to: random.chance(0.4) ? null : worker })],
     [6, () => ({ do: 'leave', worker })],
+    [2, () => ({ do: 'distrust', generation: random.int(1, 3) })],
     [4, () => start(random, random.int(1, 3), identities)],
     [3, () => ({ do: 'claim', worker, identity })],
     [4, () => ({ do: 'withdraw', worker, identity })],

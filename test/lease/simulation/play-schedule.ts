@@ -92,6 +92,8 @@ class Schedule {
         return this.#primary.process.pause(act.ms)
       case 'hand over':
         return this.#primary.handOver(`client ${act.identity}`, act.to)
+      case 'distrust':
+        return this.#primary.distrust(act.generation)
       case 'upstream':
         this.#upstream.mood = act
         return

@@ -127,6 +127,15 @@ export class Primary {
       this.process.setTimer(this.#random.int(0, 2_000), () => this.leave(claimant))
   }
 
+  distrust(generation: number): void {
+    this.process.receive(0, () => {
+      for (const { worker } of this.members.values())
+        if (worker.generation === generation && this.arbiter.state.claimants[worker.number] !== undefined)
+          this.#judge.trialOver(worker.number, 'give back')
+      this.#handle({ type: 'distrusted', generation, why: 'it turned out bad' })
+    })
+  }
+
   // --- The arbiter ----------------------------------------------------------------------------------------------
 
   #receive(claimant: number, message: ToPrimary): void {

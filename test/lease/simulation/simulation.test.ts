@@ -40,7 +40,7 @@ t.test('schedules reach everything that can be said to and by an arbiter', async
     .join('\n')
   for (const event of [
     ...['joined', 'proved', 'leaving', 'exited', 'claimed', 'insisted', 'needed', 'withdrawn', 'released'],
-    ...['opened', 'failed', 'blocked', 'tryOut', 'keep', 'giveBack', 'handOver', 'tick'],
+    ...['opened', 'failed', 'blocked', 'tryOut', 'keep', 'giveBack', 'distrusted', 'handOver', 'tick'],
   ])
     t.ok(told.includes(`arbiter ← {"type":"${event}"`), event)
   for (const effect of [...['grant', 'revoke', 'kill', 'trying', 'tried', 'handedOver', 'acquired', 'lost']])
