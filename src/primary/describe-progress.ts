@@ -37,6 +37,18 @@ export const describeProgress = (
       return info(
         `${lease(progress)} went from worker ${progress.fromSlot} to worker ${progress.slot} (pid ${progress.pid}), with a gap of ${formatGap(progress.gapMs)}`,
       )
+    case 'leaseBlocked': {
+      const whom = progress.owner === null ? 'a program' : `supervisor ${progress.owner}`
+      const since = progress.since === null ? '' : ` since ${new Date(progress.since).toISOString()}`
+      return info(
+        `worker ${progress.slot} stands by for ${lease(progress)}: ${whom} (pid ${progress.ownerPid}) holds it${since}`,
+      )
+    }
+    case 'fanoutDropped':
+      return {
+        level: 'warn',
+        text: `worker ${progress.slot} did not read: ${progress.batches} batches of incoming messages were not handed to it (pid ${progress.pid})`,
+      }
     case 'leaseLost':
       return info(
         `worker ${progress.slot} no longer holds ${lease(progress)}: ${progress.reason} (pid ${progress.pid})`,

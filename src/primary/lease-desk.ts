@@ -3,10 +3,11 @@
 
 import { type ArbiterEffect, type ArbiterEvent, LeaseArbiter } from '../lease/arbiter.js'
 import { monotonicNow } from '../shared/clock.js'
-import type { PrimaryLeaseMessage, WorkerLeaseMessage } from '../shared/lease-protocol.js'
-import { MAX_CLAIMS } from '../shared/lease-protocol.js'
+import { MAX_CLAIMS, type PrimaryLeaseMessage, type WorkerLeaseMessage } from '../shared/lease-protocol.js'
 import type { LeaseOwner } from '../shared/lease-provider.js'
-import type { LeaseRef, Progress } from '../shared/progress.js'
+import type { Progress } from '../shared/progress.js'
+import { type ClaimRecord, LeaseClaims, leaseRefOf } from './lease-claims.js'
+import { LeaseLinks } from './lease-links.js'
 
 /** A worker process, as the desk knows it: also for what is told of it after its exit. */
 export interface LeaseWorker {
@@ -17,7 +18,8 @@ export interface LeaseWorker {
 
 export interface LeaseDeskActions {
   supervisor: string
-  tell(worker: number, message: PrimaryLeaseMessage): void
+  /** @param onWritten called when the message has left this process, or never will. */
+  tell(worker: number, message: PrimaryLeaseMessage, onWritten?: () => void): void
   /** Whether whoever is granted a connection there may dial at once; it is its turn then. */
   takeDialTurn(origin: string): boolean
   /** SIGKILL; its exit is reported to the desk like any other. */
@@ -26,43 +28,17 @@ export interface LeaseDeskActions {
   trial(worker: number, state: 'trying' | 'passed' | 'failed', reason: string): void
 }
 
-/** What a worker stands in line for. */
-interface ClaimRecord extends LeaseRef {
-  worker: number
-  claim: number
-  lease: string
-  name: string
-  origin: string | null
-  /** While it holds it: the machine's number, and since when. */
-  held: { epoch: number; since: number } | null
-  /** Whether it takes messages of standbys: from when it is open until it says that it takes no more. */
-  isShared: boolean
-  /** Whom it was told to wait for, last. */
-  told: string
-  /** It would end what it holds, because its process leaves. */
-  wouldLeave: boolean
-}
-
-/** Between a standby and the holder of one lease. */
-interface Link {
-  id: number
-  lease: string
-  standby: ClaimRecord
-  holder: ClaimRecord
-}
-
 export class LeaseDesk {
   readonly #actions: LeaseDeskActions
   readonly #arbiter = new LeaseArbiter()
   readonly #workers = new Map<number, LeaseWorker>()
   /** Those that were told to leave. */
   readonly #leaving = new Set<number>()
-  readonly #claims = new Map<string, ClaimRecord>()
-  readonly #links = new Map<number, Link>()
+  readonly #claims = new LeaseClaims()
+  readonly #links: LeaseLinks
   /** Who outside this tree holds what one of our workers was granted. */
   readonly #outside = new Map<string, LeaseOwner>()
   readonly #requests = new Map<number, (failure: string | null) => void>()
-  #lastLink = 0
   #lastRequest = 0
   #timer: NodeJS.Timeout | undefined
   #turn: NodeJS.Immediate | undefined
@@ -70,6 +46,10 @@ export class LeaseDesk {
 
   constructor(actions: LeaseDeskActions) {
     this.#actions = actions
+    this.#links = new LeaseLinks({
+      tell: (worker, message, onWritten) => actions.tell(worker, message, onWritten),
+      dropped: (worker, batches) => this.#tellDropped(worker, batches),
+    })
   }
 
   // --- Workers come and go --------------------------------------------------------------------------------------
@@ -89,7 +69,7 @@ export class LeaseDesk {
   /** Its process has ended. */
   exited(id: number): void {
     if (!this.#workers.has(id)) return
-    for (const record of this.#claimsOf(id)) this.#forget(record)
+    for (const record of this.#claims.ofWorker(id)) this.#forget(record)
     this.#decide({ type: 'exited', claimant: id })
     this.#workers.delete(id)
     this.#leaving.delete(id)
@@ -110,11 +90,11 @@ export class LeaseDesk {
   /**
    * Hands a client's connection to the worker of that slot, or to whoever is next.
    *
-   * @param isChosen whether a worker of that slot is meant, by its number.
+   * @param slot null: whoever is next.
    * @returns what happened, in words; `ok` if it is open there.
    */
   async handOver(client: string, slot: number | null): Promise<{ ok: boolean; text: string }> {
-    const known = [...this.#claims.values()].filter(({ kind }) => kind === 'client')
+    const known = this.#claims.all.filter(({ kind }) => kind === 'client')
     const found = known.find(({ name, identity }) => name === client || identity === client)
     if (found === undefined) {
       const names = [...new Set(known.map(({ name }) => name))].join(', ')
@@ -143,7 +123,7 @@ export class LeaseDesk {
 
   /** The newest worker of a slot that claims it. */
   #standbyIn(slot: number, lease: string): number | undefined {
-    const ids = [...this.#claims.values()].filter((one) => one.lease === lease).map(({ worker }) => worker)
+    const ids = this.#claims.forLease(lease).map(({ worker }) => worker)
     return ids.filter((id) => this.#workers.get(id)?.slot === slot).at(-1)
   }
 
@@ -163,7 +143,7 @@ export class LeaseDesk {
       this.#decide({ type: 'renewed', claimant: worker })
       return this.#actions.tell(worker, { do: 'renewed', renewal: message.renewal })
     }
-    const record = this.#claims.get(keyOf(worker, message.claim))
+    const record = this.#claims.get(worker, message.claim)
     if (record === undefined) return
     const who = { claimant: worker, claim: message.claim }
     switch (message.do) {
@@ -188,7 +168,7 @@ export class LeaseDesk {
       case 'failed':
         return this.#decide({ type: 'failed', ...who, grant: message.grant, why: message.why })
       case 'blocked':
-        this.#outside.set(record.lease, { ...message.owner, isOurs: false })
+        this.#noteOutside(record, message.owner)
         this.#decide({ type: 'blocked', ...who, grant: message.grant })
         return this.#tellOwner(record.lease)
       case 'need':
@@ -199,15 +179,23 @@ export class LeaseDesk {
         record.wouldLeave = true
         return this.#letLeave(record.lease)
       case 'linkData':
-        return this.#pass(record, message.link, message.payload)
+        return this.#links.pass(record, message.link, message.payload)
       case 'broadcast':
-        for (const link of this.#linksFrom(record)) this.#passTo(link.standby, link.id, message.payload)
-        return
+        return this.#links.broadcast(record, message.payload)
       case 'closeLinks':
         record.isShared = false
-        for (const link of this.#linksFrom(record)) this.#closeLink(link)
-        return
+        return this.#links.closeFrom(record)
     }
+  }
+
+  #noteOutside({ lease, worker }: ClaimRecord, owner: LeaseOwner): void {
+    const isNews = this.#outside.get(lease)?.pid !== owner.pid
+    this.#outside.set(lease, { ...owner, isOurs: false })
+    const who = this.#workers.get(worker)
+    if (!isNews || who === undefined) return
+    const { pid: ownerPid, supervisor, since } = owner
+    const about = { ...leaseRefOf(lease), ...who, ownerPid, owner: supervisor, since }
+    this.#actions.progress({ event: 'leaseBlocked', ...about })
   }
 
   #claimed(worker: number, message: Extract<WorkerLeaseMessage, { do: 'claim' }>): void {
@@ -215,22 +203,14 @@ export class LeaseDesk {
     this.#decide({ type: 'renewed', claimant: worker })
     // Before a grant: its fence is counted from this answer.
     this.#actions.tell(worker, { do: 'renewed', renewal })
-    if (this.#claimsOf(worker).length >= MAX_CLAIMS) return
-    const lease = `${kind} ${identity}`
-    this.#claims.set(keyOf(worker, claim), {
-      ...{ worker, claim, lease, kind, identity, name, origin },
-      held: null,
-      isShared: false,
-      told: '',
-      wouldLeave: false,
-    })
+    if (this.#claims.ofWorker(worker).length >= MAX_CLAIMS) return
+    const { lease } = this.#claims.add({ worker, claim, kind, identity, name, origin })
     this.#decide({ type: 'claimed', claimant: worker, claim, lease })
   }
 
   #forget(record: ClaimRecord): void {
-    this.#claims.delete(keyOf(record.worker, record.claim))
-    for (const link of this.#links.values())
-      if (link.standby === record || link.holder === record) this.#closeLink(link)
+    this.#claims.remove(record)
+    this.#links.closeAt(record)
     this.#letLeave(record.lease)
   }
 
@@ -239,7 +219,7 @@ export class LeaseDesk {
    * stays, that one is the next holder.
    */
   #letLeave(lease: string): void {
-    const records = [...this.#claims.values()].filter((record) => record.lease === lease)
+    const records = this.#claims.forLease(lease)
     for (const record of records) {
       const others = records.filter((other) => other !== record)
       const isAwaited = others.length > 0 && others.every(({ worker }) => this.#leaving.has(worker))
@@ -247,10 +227,6 @@ export class LeaseDesk {
       record.wouldLeave = false
       this.#actions.tell(record.worker, { do: 'mayLeave', claim: record.claim })
     }
-  }
-
-  #claimsOf(worker: number): ClaimRecord[] {
-    return [...this.#claims.values()].filter((record) => record.worker === worker)
   }
 
   // --- What the arbiter decides ---------------------------------------------------------------------------------
@@ -267,7 +243,7 @@ export class LeaseDesk {
     switch (effect.type) {
       case 'grant': {
         const { claimant, claim, grant } = effect
-        const { kind, origin } = this.#claims.get(keyOf(claimant, claim)) ?? { kind: 'task', origin: null }
+        const { kind, origin } = this.#claims.get(claimant, claim) ?? { kind: 'task', origin: null }
         const mayDial = kind === 'client' && origin !== null && this.#actions.takeDialTurn(origin)
         return this.#actions.tell(claimant, { do: 'grant', claim, grant, mayDial })
       }
@@ -296,7 +272,7 @@ export class LeaseDesk {
         const worker = this.#workers.get(effect.claimant)
         if (worker === undefined) return
         const { lease, why: reason } = effect
-        return this.#actions.progress({ event: 'leaseLost', ...refOf(lease), ...worker, reason })
+        return this.#actions.progress({ event: 'leaseLost', ...leaseRefOf(lease), ...worker, reason })
       }
     }
   }
@@ -306,22 +282,26 @@ export class LeaseDesk {
     if (worker === undefined) return
     const gapMs = gap === null ? null : Math.round(gap * 10) / 10
     const fromSlot = from === null || from === claimant ? undefined : this.#workers.get(from)?.slot
-    const who = { ...refOf(lease), ...worker }
+    const who = { ...leaseRefOf(lease), ...worker }
     if (fromSlot !== undefined && gapMs !== null)
       this.#actions.progress({ event: 'leaseHandedOff', ...who, fromSlot, gapMs })
     else this.#actions.progress({ event: 'leaseAcquired', ...who, gapMs })
   }
 
+  #tellDropped(id: number, batches: number): void {
+    const worker = this.#workers.get(id)
+    if (worker !== undefined) this.#actions.progress({ event: 'fanoutDropped', ...worker, batches })
+  }
+
   #holderOf(lease: string): ClaimRecord | undefined {
     const holder = this.#arbiter.state.leases[lease]?.holder
-    return holder == null ? undefined : this.#claims.get(keyOf(holder.claimant, holder.claim))
+    return holder == null ? undefined : this.#claims.get(holder.claimant, holder.claim)
   }
 
   #tellOwner(lease: string): void {
     const holder = this.#holderOf(lease)
     const owner = this.#outside.get(lease) ?? (holder === undefined ? null : this.#ownerOf(holder))
-    for (const record of this.#claims.values()) {
-      if (record.lease !== lease) continue
+    for (const record of this.#claims.forLease(lease)) {
       const text = record === holder ? '' : JSON.stringify(owner)
       if (text === record.told) continue
       record.told = text
@@ -343,46 +323,15 @@ export class LeaseDesk {
     }
   }
 
-  // --- Links ----------------------------------------------------------------------------------------------------
-
   /** Between the holder, once it is open, and each who stands by for a connection. */
   #openLinks(lease: string): void {
     const holder = this.#arbiter.state.leases[lease]?.holder
     const record = this.#holderOf(lease)
     if (record?.kind !== 'client' || !record.isShared || holder?.phase !== 'open') return
-    for (const standby of this.#claims.values()) {
-      if (standby.lease !== lease || standby === record || this.#linkOf(standby) !== undefined) continue
-      const link: Link = { id: ++this.#lastLink, lease, standby, holder: record }
-      this.#links.set(link.id, link)
-      // The holder first: it must know the link when the first message comes over it.
-      for (const end of [record, standby])
-        this.#actions.tell(end.worker, { do: 'linkOpened', claim: end.claim, link: link.id })
-    }
-  }
-
-  #linkOf(standby: ClaimRecord): Link | undefined {
-    for (const link of this.#links.values()) if (link.standby === standby) return link
-    return undefined
-  }
-
-  #linksFrom(holder: ClaimRecord): Link[] {
-    return [...this.#links.values()].filter((link) => link.holder === holder)
-  }
-
-  #pass(from: ClaimRecord, id: number, payload: unknown): void {
-    const link = this.#links.get(id)
-    if (link?.standby === from) this.#passTo(link.holder, id, payload)
-    else if (link?.holder === from) this.#passTo(link.standby, id, payload)
-  }
-
-  #passTo({ worker, claim }: ClaimRecord, link: number, payload: unknown): void {
-    this.#actions.tell(worker, { do: 'linkData', claim, link, payload })
-  }
-
-  #closeLink(link: Link): void {
-    if (!this.#links.delete(link.id)) return
-    for (const { worker, claim } of [link.standby, link.holder])
-      this.#actions.tell(worker, { do: 'linkClosed', claim, link: link.id })
+    this.#links.open(
+      record,
+      this.#claims.forLease(lease).filter((standby) => standby !== record),
+    )
   }
 
   // --- Time -----------------------------------------------------------------------------------------------------
@@ -409,11 +358,4 @@ export class LeaseDesk {
     clearImmediate(this.#turn)
     this.#dueAt = null
   }
-}
-
-const keyOf = (worker: number, claim: number): string => `${worker}.${claim}`
-
-const refOf = (lease: string): LeaseRef => {
-  const [kind, ...identity] = lease.split(' ')
-  return { kind: kind === 'task' ? 'task' : 'client', identity: identity.join(' ') }
 }

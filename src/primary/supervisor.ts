@@ -94,7 +94,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     })
     this.#leases = new LeaseDesk({
       supervisor: settings.name,
-      tell: (id, message) => this.#processes.get(id)?.tell({ type: 'lease', message }),
+      tell: (id, message, onWritten) => {
+        const worker = this.#processes.get(id)
+        if (worker === undefined) onWritten?.()
+        else worker.tell({ type: 'lease', message }, onWritten)
+      },
       takeDialTurn: (origin) => this.#dials.takeTurn(origin),
       kill: (id, why) => this.#condemn(id, why),
       progress: (progress) => this.#progress(progress),

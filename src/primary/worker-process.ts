@@ -88,12 +88,19 @@ export class WorkerProcess {
     this.pid = child.pid ?? 0
   }
 
-  /** Never throws; a worker that is gone is not told anything, one that is still booting as soon as it listens. */
-  tell(message: PrimaryMessage): void {
+  /**
+   * Never throws; a worker that is gone is not told anything, one that is still booting as soon as it listens.
+   *
+   * @param onWritten called when the message has left this process, or never will.
+   */
+  tell(message: PrimaryMessage, onWritten: () => void = () => {}): void {
     if (message.type === 'drain' || message.type === 'leave') this.#handOffs.leaving()
-    if (this.#untold !== null) return void this.#untold.push(message)
-    if (!this.#worker.process.connected) return
-    this.#worker.process.send(toFrame(message), () => {})
+    if (this.#untold !== null) {
+      this.#untold.push(message)
+      return onWritten()
+    }
+    if (!this.#worker.process.connected) return onWritten()
+    this.#worker.process.send(toFrame(message), () => onWritten())
   }
 
   /** It may be handed connections. */

@@ -32,6 +32,11 @@ export type Progress =
   /** The same, and another worker had it before. */
   | ({ event: 'leaseHandedOff'; fromSlot: number; gapMs: number } & LeaseRef & WorkerRef)
   | ({ event: 'leaseLost'; reason: string } & LeaseRef & WorkerRef)
+  /** What a worker was granted is held outside: by whom, and since when (unix ms), as far as is known. */
+  | ({ event: 'leaseBlocked'; ownerPid: number; owner: string | null; since: number | null } & LeaseRef &
+      WorkerRef)
+  /** A worker does not read: so many batches of incoming messages (`fanout`) were not handed to it. */
+  | ({ event: 'fanoutDropped'; batches: number } & WorkerRef)
   | { event: 'reloading'; generation: number; slots: number[] }
   | { event: 'reloaded'; generation: number; ms: number }
   | { event: 'reloadFailed'; generation: number; failures: WorkerFailure[] }
