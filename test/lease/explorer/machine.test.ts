@@ -4,7 +4,8 @@
 
 import t from 'tap'
 import { bareLockFile } from './bare-lock-file.js'
-import { type RecordBound, recordWorld } from './record-world.js'
+import type { RecordBound } from './record-state.js'
+import { recordWorld } from './record-world.js'
 import { expectFinding, expectSafe } from './report.js'
 
 const NO_FAULTS = { kill: 0, stop: 0, block: 0, slow: 0 }

@@ -8,104 +8,28 @@ import { RecordTaking } from '../../../src/lease/record-taking.js'
 import type { RecordEntry, TakingEvent, TakingState } from '../../../src/lease/taking-steps.js'
 import type { Model, Step } from './explore.js'
 
-/** What is taken out of the protocol, to see that it was needed. */
-export type RecordMutation =
-  | 'takeover by rmdir'
-  | 'no look after the making'
-  | 'no look after the writing'
-  | 'released before it is closed'
-  | 'epoch from memory'
-  | 'fence from the end of the renewal'
-  | 'no fence'
-  | 'removal without asking whose it is'
-
-export interface RecordBound {
-  processes: number
-  hasKernelLock: boolean
-  /** Whether the life of an owner can be judged: not across pid namespaces. Needs `time`, or nobody ever takes over. */
-  canJudge: boolean
-  time: boolean
-  /** A look at the folder is one step: fewer states, fewer orders. */
-  looksAtOnce?: boolean
-  /** What is in the folder at start. */
-  start: 'nothing' | 'stale record' | 'stale lock without record'
-  faults: { kill: number; stop: number; block: number; slow: number }
-  /** Together, of whatever kind. */
-  mostFaults: number
-  mutation?: RecordMutation
-}
-
-/** Scaled from 20 looks of 500 ms and a fence of 6 s: one tick is a second. */
-const STALE_LOOKS = 6
-/** Where everybody is as slow as he likes, one look is as good as many. */
-const SOON_STALE = 1
-const FENCE = 4_000
-const TICK = 1_000
-/** Ticks for which a loop may be blocked; more is what the fence does not cover. */
-const MOST_BLOCKED = 1
-
-interface Entry {
-  n: number
-  /** Who made the lock folder; null: there is none. */
-  lockBy: number | null
-  refreshed: number
-  json: number | null
-  isReleased: boolean
-}
-
-type Doing =
-  | 'lock'
-  | 'list'
-  | 'read'
-  | 'make'
-  | 'write'
-  | 'mark'
-  | 'remove'
-  | 'wait'
-  | 'clear'
-  | 'dial'
-  | 'open'
-  | 'closing'
-  | 'release mark'
-  | 'release remove'
-  | 'unlock'
-  | 'done'
-
-interface Process {
-  life: 'runs' | 'stopped' | 'blocked' | 'dead'
-  blockedFor: number
-  doing: Doing
-  taking: TakingState
-  /** What is told to the taking when the next look is due. */
-  next: 'started' | 'waited'
-  mayTake: boolean
-  listed: { n: number; hasLock: boolean; json: 'none' | 'owned' | 'released' }[]
-  number: number
-  /** When the last refresh that worked had begun; when one that is under way did. */
-  refreshedAt: number
-  refreshing: number | null
-  isRefreshDue: boolean
-  isSlow: boolean
-  /** The disk has not even done it yet. */
-  isHeldUp: boolean
-  waitsUntil: number
-  /** Without `time` everybody has a clock of his own: each may be as slow as he likes. */
-  clock: number
-  isOpen: boolean
-}
-
-export interface RecordState {
-  now: number
-  entries: Entry[]
-  kernel: number | null
-  lastHeld: number
-  processes: Process[]
-  faults: { kill: number; stop: number; block: number; slow: number }
-  left: number
-  broken: string | null
-}
-
-const NOBODY = 9
+import { copyState, key, normalise } from './record-sameness.js'
+import {
+  type Doing,
+  entryOf,
+  FENCE,
+  HOLDING,
+  initialState,
+  listing,
+  MOST_BLOCKED,
+  NAMES,
+  NOBODY,
+  of,
+  own,
+  type Process,
+  type RecordBound,
+  type RecordState,
+  SOON_STALE,
+  STALE_LOOKS,
+  TICK,
+  tick,
+  touch,
+} from './record-state.js'
 
 export const recordWorld = (bound: RecordBound): Model<RecordState> => ({
   initial: [initialState(bound)],
@@ -117,41 +41,6 @@ export const recordWorld = (bound: RecordBound): Model<RecordState> => ({
   isWell: ({ processes }) =>
     processes.every(({ life, doing }) => life !== 'runs' || doing === 'done') ||
     processes.some(({ life }) => life === 'stopped' || life === 'blocked'),
-})
-
-const initialState = ({ processes, start, faults, mostFaults }: RecordBound): RecordState => ({
-  now: 0,
-  entries:
-    start === 'nothing'
-      ? []
-      : [
-          {
-            n: 1,
-            lockBy: NOBODY,
-            refreshed: 0,
-            json: start === 'stale record' ? NOBODY : null,
-            isReleased: false,
-          },
-        ],
-  kernel: null,
-  lastHeld: start === 'nothing' ? 0 : 1,
-  processes: Array.from({ length: processes }, () => ({
-    ...{ life: 'runs', blockedFor: 0, doing: 'lock', next: 'started', mayTake: false, listed: [], number: 0 },
-    ...{
-      refreshedAt: 0,
-      refreshing: null,
-      isRefreshDue: false,
-      isSlow: false,
-      isHeldUp: false,
-      waitsUntil: 0,
-      clock: 0,
-      isOpen: false,
-    },
-    taking: { phase: 'idle', own: null, began: 0, looks: [], told: null, isAbandoned: false },
-  })),
-  faults,
-  left: mostFaults,
-  broken: null,
 })
 
 class Steps {
@@ -505,150 +394,4 @@ class Steps {
       state.broken ??= `${NAMES[index]} removes a record in force that is not its own`
     target.lockBy = null
   }
-}
-
-const own = ({ taking }: Process): number => taking.own ?? 0
-
-const NAMES = ['A', 'B', 'C']
-const HOLDING: ReadonlySet<Doing> = new Set(['clear', 'dial', 'open', 'closing'])
-
-const of = (state: RecordState, index: number): Process => {
-  const process = state.processes[index]
-  if (process === undefined) throw new Error(`there is no process ${index}`)
-  return process
-}
-
-/** Without what is neither read nor gone by: released numbers below the last that somebody wrote. */
-const listing = ({ entries }: RecordState): Process['listed'] => {
-  const written = entries.findLastIndex(({ json, isReleased }) => json !== null || isReleased)
-  return entries.flatMap(({ n, lockBy, json, isReleased }, index) => {
-    if (index < written && lockBy === null && isReleased) return []
-    return [{ n, hasLock: lockBy !== null, json: isReleased ? 'released' : json !== null ? 'owned' : 'none' }]
-  })
-}
-
-const entryOf = (state: RecordState, n: number): Entry => {
-  const known = state.entries.find((entry) => entry.n === n)
-  if (known !== undefined) return known
-  const entry: Entry = { n, lockBy: null, refreshed: 0, json: null, isReleased: false }
-  state.entries.push(entry)
-  state.entries.sort((a, b) => a.n - b.n)
-  return entry
-}
-
-const touch = (state: RecordState, index: number, { number }: Process): void => {
-  const entry = state.entries.find(({ n }) => n === number)
-  if (entry?.lockBy === index) entry.refreshed = (entry.refreshed + 1) % 8
-}
-
-const tick = (state: RecordState): void => {
-  state.now += TICK
-  for (const process of state.processes) {
-    if (HOLDING.has(process.doing) && process.life !== 'dead') process.isRefreshDue = true
-    if (process.life === 'blocked') process.blockedFor++
-  }
-}
-
-// --- The same state under another number or at another time ----------------------------------------------------------
-
-/** Longer ago than anything that is compared. */
-const LONG_AGO = 9 * TICK
-
-/**
- * Numbers begin at 1 again, times at 0. What lies below a number that somebody wrote, and is nobody's any more, changes
- * nothing: whoever reads it goes by the higher one.
- */
-const normalise = (state: RecordState, isTimed: boolean): void => {
-  const stale = isTimed ? STALE_LOOKS : SOON_STALE
-  const busy = new Set(
-    state.processes.flatMap(({ life, taking, number, listed }) =>
-      life === 'dead' ? [] : [taking.own, number, ...listed.map(({ n }) => n)],
-    ),
-  )
-  const written = state.entries.findLastIndex(({ json, isReleased }) => json !== null || isReleased)
-  state.entries = state.entries.filter(
-    ({ n, lockBy, json, isReleased }, index) =>
-      (index >= written || busy.has(n)) && (lockBy !== null || json !== null || isReleased),
-  )
-  const renumbered = renumbering(state, busy)
-  for (const entry of state.entries) entry.n = renumbered(entry.n)
-  state.lastHeld = renumbered(state.lastHeld)
-  for (const process of state.processes) {
-    const { taking } = process
-    const now = state.now + process.clock
-    const ago = (at: number): number => Math.max(at - now, -LONG_AGO)
-    process.clock = 0
-    if (process.life === 'dead' || process.doing === 'done') {
-      Object.assign(process, {
-        ...{ number: 0, listed: [], refreshedAt: 0, refreshing: null, isRefreshDue: false, waitsUntil: 0 },
-        ...{ mayTake: false, isSlow: false, isHeldUp: false, next: 'started' },
-        taking: { phase: 'idle', own: null, began: 0, looks: [], told: null, isAbandoned: false },
-      })
-      continue
-    }
-    taking.told = null
-    if (taking.own !== null) taking.own = renumbered(taking.own)
-    process.number = renumbered(process.number)
-    process.listed = process.listed.map((one) => ({ ...one, n: renumbered(one.n) }))
-    const known = new Set([...state.entries, ...process.listed].map(({ n }) => n))
-    taking.looks = taking.looks
-      .map((look) => ({
-        ...look,
-        n: renumbered(look.n),
-        last: ago(look.last),
-        count: Math.min(look.count, stale),
-      }))
-      .filter(({ n }) => known.has(n))
-    taking.began = taking.own === null ? 0 : ago(taking.began)
-    process.refreshedAt = process.number === 0 ? 0 : ago(process.refreshedAt)
-    if (process.refreshing !== null) process.refreshing = ago(process.refreshing)
-    process.waitsUntil = isTimed ? Math.max(process.waitsUntil - now, 0) : 0
-    if (!isTimed) taking.began = 0
-  }
-  state.now = 0
-}
-
-/**
- * Only order, equality and whether one number follows another right away matter: wider gaps are made narrow. 0 stays 0:
- * no number.
- */
-const renumbering = (state: RecordState, busy: ReadonlySet<number | null>): ((n: number) => number) => {
-  const looked = state.processes.flatMap(({ taking }) => taking.looks.map(({ n }) => n))
-  const all = new Set([...busy, ...looked, state.lastHeld, ...state.entries.map(({ n }) => n)])
-  const numbers = [...all].flatMap((n) => (n === null || n === 0 ? [] : [n])).sort((x, y) => x - y)
-  const to = new Map<number, number>([[0, 0]])
-  let last = 0
-  for (const [index, n] of numbers.entries()) {
-    const before = numbers[index - 1]
-    last = before === undefined ? 1 : last + Math.min(n - before, 2)
-    to.set(n, last)
-  }
-  return (n) => to.get(n) ?? 0
-}
-
-const copyState = (state: RecordState): RecordState => ({
-  ...state,
-  entries: state.entries.map((entry) => ({ ...entry })),
-  processes: state.processes.map((process) => ({
-    ...process,
-    taking: { ...process.taking, looks: process.taking.looks.map((look) => ({ ...look })) },
-  })),
-  faults: { ...state.faults },
-})
-
-const key = ({ entries, kernel, lastHeld, faults, left, broken, processes }: RecordState): string => {
-  let text = `${kernel} ${lastHeld} ${left} ${faults.kill}${faults.stop}${faults.block}${faults.slow} ${broken ?? ''}`
-  for (const { n, lockBy, refreshed, json, isReleased } of entries)
-    text += `|${n},${lockBy ?? ''},${refreshed},${json ?? ''},${isReleased ? 'r' : ''}`
-  for (const process of processes) {
-    const { taking } = process
-    text += `;${process.life[0]}${process.blockedFor}${process.doing}`
-    if (process.life === 'dead' || process.doing === 'done') continue
-    text += `${process.next[0]}${process.mayTake ? 'm' : ''}${process.isOpen ? 'o' : ''}${process.isSlow ? 's' : ''}${process.isHeldUp ? 'h' : ''}`
-    text += `${process.isRefreshDue ? 'd' : ''} ${process.number} ${process.refreshedAt} ${process.refreshing ?? ''}`
-    text += ` ${process.waitsUntil} ${taking.phase} ${taking.own ?? ''} ${taking.began}`
-    for (const { n, of: seen, count, last } of taking.looks) text += `,${n} ${seen} ${count} ${last}`
-    for (const { n, hasLock, json } of process.listed) text += `:${n}${hasLock ? 'l' : ''}${json}`
-  }
-  return text
 }

@@ -3,7 +3,8 @@
 
 import t from 'tap'
 import { expectFinding, expectSafe } from './report.js'
-import { type TreeBound, type TreeFault, treeWorld } from './tree-world.js'
+import type { TreeBound, TreeFault } from './tree-state.js'
+import { treeWorld } from './tree-world.js'
 
 const ANY_FAULT: TreeFault[] = ['kill', 'stop', 'cut', 'late', 'silent', 'refuse']
 const bound = (of: Partial<TreeBound>): TreeBound => ({
@@ -24,10 +25,7 @@ const SAFE: [title: string, bound: TreeBound][] = [
     bound({ acts: ['the first withdraws', 'hand over'] }),
   ],
   ['three workers, one fault', bound({ generations: [1, 1, 2] })],
-  [
-    'three workers and a trial, no fault',
-    bound({ generations: [1, 1, 2], acts: ['try the last'], mostFaults: 0 }),
-  ],
+  ['three workers and a trial, one fault', bound({ generations: [1, 1, 2], acts: ['try the last'] })],
   ['three workers and a handover, one fault', bound({ generations: [1, 1, 2], acts: ['hand over'] })],
 ]
 

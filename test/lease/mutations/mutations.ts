@@ -174,7 +174,7 @@ export const MUTATIONS: readonly Mutation[] = [
     foundBy: { simulation: 'a kill has its reason' },
   },
   {
-    title: 'the fence counts from the answer',
+    title: 'the fence lies a second too late',
     file: 'fence.js',
     find: 'Math.max(this.state.deadline, at + FENCE)',
     replace: 'Math.max(this.state.deadline, at + FENCE + 1_000)',
