@@ -72,6 +72,8 @@ export class ClientSession<Cargo> {
   #hasLease = false
   /** What becomes of the lease as soon as no socket is left; null: it is kept. */
   #letGoAs: { isFinal: boolean; isSuperseded: boolean } | null = null
+  /** Granted while the socket of the time before is still on its way out. */
+  #isGrantedAgain = false
   /** Nobody will grant the lease any more, and nobody takes messages. */
   #isOrphaned = false
   /** Others of this tree are leaving too, and may still have something to send over our connection. */
@@ -286,6 +288,7 @@ export class ClientSession<Cargo> {
     if (epoch !== this.#live) return
     this.#live = null
     this.#isClosePending = false
+    this.#isAwaited = false
     this.#goneBy = Number.POSITIVE_INFINITY
     for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
     // Draining may go on without a socket: then its end is all the more needed.
@@ -294,6 +297,7 @@ export class ClientSession<Cargo> {
     this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
     if (this.#letGoAs !== null) this.#handOver(end)
+    if (this.#isGrantedAgain) return this.#comeBack(end)
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)
     if (this.#state === 'draining' && this.#canBeHelped && this.outbox.pending > 0)
@@ -372,7 +376,8 @@ export class ClientSession<Cargo> {
   }
 
   #granted(): void {
-    if (!this.#isClaimed) return
+    if (!this.#isClaimed || this.#letGoAs?.isFinal) return
+    this.#isGrantedAgain = this.#live !== null && this.#letGoAs !== null
     this.#hasLease = true
     this.#letGoAs = null
     this.#emit({ type: 'acquired' })
@@ -380,10 +385,20 @@ export class ClientSession<Cargo> {
     if (this.#state === 'draining' && this.#live === null) this.#dial()
   }
 
+  /** It was lost, and is ours again, before the socket was gone: no failure of the upstream's. */
+  #comeBack(end: ConnectionEnd): void {
+    this.#isGrantedAgain = false
+    if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
+    if (!this.isTaking || this.#isInForkWindow || this.#state === 'idle') return
+    this.#wait(end.message)
+    this.#begin('it holds the lease again')
+  }
+
   /** The next one is not granted before our socket is gone. */
   #revoked(why: string, timeout: number): void {
     if (!this.#hasLease) return
     this.#letGoAs ??= { isFinal: false, isSuperseded: false }
+    this.#isGrantedAgain = false
     if (this.#live === null) return this.#handOver(null, why)
     this.#closeForOthers(timeout, why)
   }
@@ -391,6 +406,7 @@ export class ClientSession<Cargo> {
   #leaseLost(why: string): void {
     if (!this.#hasLease) return
     this.#letGoAs ??= { isFinal: false, isSuperseded: false }
+    this.#isGrantedAgain = false
     if (this.#live === null) return this.#handOver(null, why)
     this.#closeLinks()
     this.delivery.abandon()
@@ -402,6 +418,7 @@ export class ClientSession<Cargo> {
   #letGo(how: { isFinal: boolean; isSuperseded: boolean }): void {
     if (!this.#isClaimed) return
     this.#letGoAs = how
+    this.#isGrantedAgain = false
     if (this.#live === null) this.#handOver(null, 'it is not wanted any more')
     else this.#closeLinks()
   }

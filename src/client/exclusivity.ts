@@ -161,8 +161,10 @@ export class Exclusivity {
   #letGo({ isFinal, isSuperseded }: Extract<LeaseAct<Outgoing>, { type: 'letGo' }>): void {
     const claim = this.#claim
     if (claim === null) return
-    if (this.#token !== null && (!isFinal || isSuperseded)) claim.letGo(isSuperseded)
+    const hadLease = this.#token !== null
+    // Before it is said: the answer may be that it is ours again.
     this.#token = null
+    if (hadLease && (!isFinal || isSuperseded)) claim.letGo(isSuperseded)
     if (!isFinal) return
     if (this.#link !== null) this.#linkClosed(this.#link)
     this.#claim = null

@@ -24,6 +24,8 @@ class Walk {
   #link: number | null = null
   #links = 0
   #isOrphaned = false
+  /** Whether it has asked to leave, and waits for the answer. */
+  #isAsked = false
   #isForking = false
   #foreign: Entry<string>[] = []
 
@@ -106,6 +108,8 @@ class Walk {
         ['revoked', () => this.#do({ type: 'revoked', why: 'others', timeout: 100 })],
         ['leaseLost', () => this.#lose()],
         ['a message of a standby', () => this.#send(true)],
+        ...this.#maybeAgain(),
+        ...this.#maybeLeave(),
       ]
     if (this.#isOrphaned) return []
     const link = this.#link
@@ -118,6 +122,20 @@ class Walk {
       ['linkClosed', () => this.#closeLink(link)],
       ['linkAnswered', () => this.#answer(link)],
     ]
+  }
+
+  /** The primary answers again, while the socket of a lease that was lost is still on its way out. */
+  #maybeAgain(): [string, () => void][] {
+    return this.#isLost ? [['granted again', () => this.#grant()]] : []
+  }
+
+  #maybeLeave(): [string, () => void][] {
+    if (!this.#isAsked) return []
+    const answer = (): void => {
+      this.#isAsked = false
+      this.#do({ type: 'mayLeave' })
+    }
+    return [['mayLeave', answer]]
   }
 
   #fork(isBegun: boolean): void {
@@ -231,6 +249,10 @@ class Walk {
         // As the shell does: the link ends with the claim.
         this.#isClaimed = false
         if (this.#link !== null) this.#closeLink(this.#link)
+        return
+      case 'askToLeave':
+        this.#demand(this.#isGranted, 'it asks to leave without the lease')
+        this.#isAsked = true
         return
       case 'forward':
         this.#demand(effect.link === this.#link, 'it hands over to a link that is closed')
