@@ -13,7 +13,7 @@ const MIB = 1024 * 1024
 /** What a standby can hand over as one message. */
 const LARGEST = 8 * MIB
 /** Node itself takes 60 MiB, an outbox 16, what is on its way a few: a leak takes hundreds in a second. */
-const MEMORY_BOUND = 320 * MIB
+const MEMORY_BOUND = 200 * MIB
 
 t.test('a standby says whom it waits for, and what it sends has its receipts', async (t) => {
   const shared = await Shared.start(t, { options: { maxPending: { bytes: '32M' } } })
