@@ -33,6 +33,8 @@ t.test('a connection is handed over by hand, under traffic', async (t) => {
   const { workers } = await supervisor.waitUntilReady()
   const pidOf = (slot: number): number => workers[slot]?.pid ?? 0
   await world.proved(supervisor, 3)
+  // Whoever does not wait until the old connection is gone is seen.
+  await upstream.tell('close-delay 50')
   const openings = (): number => upstream.events.filter(({ type }) => type === 'open').length
   const handOff = async (...args: string[]) => {
     const { code, stdout, stderr } = await supervisor.cli('handoff', ...args)
