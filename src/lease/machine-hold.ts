@@ -9,8 +9,12 @@ export interface MachineHold {
   readonly epoch: number
   /** To be asked before what the lease protects is used after a pause of any kind; false when it was lost or given back. */
   isHeld(): boolean
-  /** The identity is free for others when this returns; all is closed when it settles. */
-  release(): Promise<void>
+  /**
+   * The identity is free for others when this returns; all is closed when it settles.
+   *
+   * @param how.isAwaited whether others of this process's tree wait for it; see lease-record.ts.
+   */
+  release(how?: { isAwaited: boolean }): Promise<void>
 }
 
 export interface HeldOptions {
@@ -77,10 +81,10 @@ export class HeldLease implements MachineHold {
       this.#lose('another process has taken it')
   }
 
-  release(): Promise<void> {
+  release({ isAwaited } = { isAwaited: false }): Promise<void> {
     if (this.#state !== 'released') {
       this.#move('released', 'given back')
-      this.#letGo()
+      this.#letGo(isAwaited)
     }
     return this.#closed ?? Promise.resolve()
   }
@@ -95,17 +99,17 @@ export class HeldLease implements MachineHold {
     }
   }
 
-  #letGo(): void {
+  #letGo(isAwaited = false): void {
     clearTimeout(this.#timer)
     if (this.#closed !== undefined) return
-    this.#releaseRecord()
+    this.#releaseRecord(isAwaited)
     this.#closed = this.#options.releaseKernelLock?.() ?? Promise.resolve()
   }
 
   /** A record that cannot be marked says that we own it for as long as we live: tried until it can be. */
-  #releaseRecord(): void {
+  #releaseRecord(isAwaited = false): void {
     try {
-      this.#options.record.release()
+      this.#options.record.release(isAwaited)
     } catch {
       setTimeout(() => this.#releaseRecord(), RETRY).unref()
     }

@@ -73,16 +73,17 @@ export class MachineStage {
     return this.#hold?.isHeld() ?? false
   }
 
-  free(): void {
+  /** @param isAwaited whether others wait for it, as in a handover. */
+  free(isAwaited: boolean): void {
     if (this.#taking !== null) return this.#taking.abort()
     const hold = this.#hold
     this.#hold = null
-    this.#giveBack(hold)
+    this.#giveBack(hold, isAwaited)
   }
 
   /** It is free for others when the call returns: whatever closes behind it, nobody has to wait for. */
-  #giveBack(hold: MachineHold | null): void {
-    void hold?.release()
+  #giveBack(hold: MachineHold | null, isAwaited = false): void {
+    void hold?.release({ isAwaited })
     queueMicrotask(() => this.#events.free())
   }
 

@@ -78,7 +78,7 @@ class OwnClaim implements LeaseClaim {
         return this.#machine.take()
       case 'freeMachine':
         this.#isHeld = false
-        return this.#machine.free()
+        return this.#machine.free(false)
       case 'tellReleased':
         if (!effect.isSuperseded) this.#stand()
         return

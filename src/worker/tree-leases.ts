@@ -279,7 +279,7 @@ class TreeClaim implements LeaseClaim {
       case 'takeMachine':
         return this.#machine.take()
       case 'freeMachine':
-        return this.#machine.free()
+        return this.#machine.free(!this.#core.state.isFinal)
       case 'tellReleased': {
         const { grant, isSuperseded } = effect
         return this.#tell({ do: 'release', claim: this.#number, grant, isSuperseded })

@@ -185,3 +185,15 @@ t.test(
     t.equal(pacer.ask({ worker: 1, id: 4 }, 'ws://z', 1_000).answer, 'now', 'there is room again')
   },
 )
+
+t.test('a turn that is taken without asking is one of all, and goes before nobody who waits', async (t) => {
+  const pacer = new DialPacer(2)
+  t.ok(pacer.takeTurn('ws://a', 0))
+  t.same(pacer.ask({ worker: 1, id: 1 }, 'ws://a', 0), { answer: 'now' })
+  t.notOk(pacer.takeTurn('ws://a', 0))
+  t.same(pacer.ask({ worker: 1, id: 2 }, 'ws://a', 0), { answer: 'later', wait: 500 })
+  t.notOk(pacer.takeTurn('ws://a', 500))
+  t.same(pacer.grant(500), [{ worker: 1, id: 2 }])
+  t.ok(pacer.takeTurn('ws://b', 500))
+  t.ok(new DialPacer(0).takeTurn('ws://a', 0))
+})

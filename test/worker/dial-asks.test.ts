@@ -96,3 +96,18 @@ t.test('no more is asked at once than the primary takes; the rest is asked as an
   t.same(passed, ['leaves', '1'])
   asks.closed()
 })
+
+t.test('a turn that came with a lease is used by one dial there, which does not ask', async (t) => {
+  const { told, asks, dial } = setUp()
+  asks.mayDial('ws://a')
+  await withDeadline(dial('a'), { what: 'the dial that has its turn' })
+  t.same(told, [])
+  const elsewhere = dial('b')
+  const again = dial('a')
+  t.same(told, [
+    { type: 'askDial', id: 1, origin: 'ws://b' },
+    { type: 'askDial', id: 2, origin: 'ws://a' },
+  ])
+  asks.closed()
+  await withDeadline(Promise.all([elsewhere, again]), { what: 'the others to pass' })
+})
