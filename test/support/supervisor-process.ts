@@ -191,9 +191,9 @@ export class SupervisorProcess {
     return this.waitForStatus(isReady, 'all workers to be ready', timeout)
   }
 
-  /** To the supervisor alone. */
+  /** To the supervisor alone; nothing where it has just ended, and only we have not heard of it yet. */
   signal(signal: NodeJS.Signals): void {
-    if (this.exit === null) process.kill(this.pid, signal)
+    if (this.exit === null) this.#child.kill(signal)
   }
 
   /** To the supervisor and everybody in its process group at once, as Ctrl-C, pm2 and systemd do. */
