@@ -16,6 +16,7 @@ import { CLIENT_LIFECYCLE, type ClientState } from './client-states.js'
 import type { ConnectionEnd } from './connection-end.js'
 import { Delivery, type DeliveryChance, type DeliveryOptions } from './delivery.js'
 import { Forwarding } from './forwarding.js'
+import { LeaseStance } from './lease-stance.js'
 import type { Outbox } from './outbox.js'
 import type { SessionEffect, SessionEvent, TimerName } from './session-effects.js'
 
@@ -67,13 +68,7 @@ export class ClientSession<Cargo> {
   #isClosePending = false
   /** Whether what was suspended was open: then it comes back, whoever does not wait for it any more. */
   #hadOpened = false
-  /** Stands in line for the lease, or holds it. */
-  #isClaimed = false
-  #hasLease = false
-  /** What becomes of the lease as soon as no socket is left; null: it is kept. */
-  #letGoAs: { isFinal: boolean; isSuperseded: boolean } | null = null
-  /** Granted while the socket of the time before is still on its way out. */
-  #isGrantedAgain = false
+  readonly #lease = new LeaseStance()
   /** Nobody will grant the lease any more, and nobody takes messages. */
   #isOrphaned = false
   /** Others of this tree are leaving too, and may still have something to send over our connection. */
@@ -122,12 +117,12 @@ export class ClientSession<Cargo> {
 
   /** Whether it may dial. */
   get hasLease(): boolean {
-    return this.#hasLease || !this.#options.exclusive
+    return this.#lease.isHeld || !this.#options.exclusive
   }
 
   /** Whether it waits for the lease that somebody else holds. */
   get isStandingBy(): boolean {
-    return this.#isClaimed && !this.#hasLease
+    return this.#lease.isClaimed && !this.#lease.isHeld
   }
 
   get hasSocket(): boolean {
@@ -269,7 +264,7 @@ export class ClientSession<Cargo> {
     this.#emit({ type: 'clearTimer', name: 'retry' })
     this.#moveTo('idle', 'nobody waits for it any more')
     this.#terminateSocket()
-    this.#letGo({ isFinal: true, isSuperseded: false })
+    this.#giveUpLease()
   }
 
   #opened(epoch: number): void {
@@ -296,8 +291,8 @@ export class ClientSession<Cargo> {
     if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
-    if (this.#letGoAs !== null) this.#handOver(end)
-    if (this.#isGrantedAgain) return this.#comeBack(end)
+    if (this.#lease.isLeaving) this.#handOver(end.message)
+    if (this.#lease.isRegained) return this.#comeBack(end)
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)
     if (this.#state === 'draining' && this.#canBeHelped && this.outbox.pending > 0)
@@ -356,7 +351,7 @@ export class ClientSession<Cargo> {
     this.#emit({ type: 'connectFailed', code, why })
     this.#emit({ type: 'refused', code, why, end })
     this.delivery.rejectAll(`the upstream refused the connection: ${why}`)
-    this.#letGo({ isFinal: true, isSuperseded: code === 'FORKSAFE_ERR_CLIENT_SUPERSEDED' })
+    this.#giveUpLease(code === 'FORKSAFE_ERR_CLIENT_SUPERSEDED')
   }
 
   #unfit(why: string): void {
@@ -371,23 +366,20 @@ export class ClientSession<Cargo> {
 
   #standBy(reason: string): void {
     this.#wait(reason)
-    if (!this.#isClaimed) this.#emit({ type: 'claim' })
-    this.#isClaimed = true
+    if (this.#lease.claim()) this.#emit({ type: 'claim' })
   }
 
   #granted(): void {
-    if (!this.#isClaimed || this.#letGoAs?.isFinal) return
-    this.#isGrantedAgain = this.#live !== null && this.#letGoAs !== null
-    this.#hasLease = true
-    this.#letGoAs = null
+    if (!this.#lease.grant()) return
     this.#emit({ type: 'acquired' })
+    if (this.#lease.isRegained) return // it comes back when the socket of the time before is gone
     if (this.#state === 'waiting') return this.#begin('it holds the lease')
     if (this.#state === 'draining' && this.#live === null) this.#dial()
   }
 
   /** It was lost, and is ours again, before the socket was gone: no failure of the upstream's. */
   #comeBack(end: ConnectionEnd): void {
-    this.#isGrantedAgain = false
+    this.#lease.keep()
     if (this.#state === 'draining' || this.#state === 'closing') return this.#closed(end.message)
     if (!this.isTaking || this.#isInForkWindow || this.#state === 'idle') return
     this.#wait(end.message)
@@ -396,18 +388,16 @@ export class ClientSession<Cargo> {
 
   /** The next one is not granted before our socket is gone. */
   #revoked(why: string, timeout: number): void {
-    if (!this.#hasLease) return
-    this.#letGoAs ??= { isFinal: false, isSuperseded: false }
-    this.#isGrantedAgain = false
-    if (this.#live === null) return this.#handOver(null, why)
+    if (!this.#lease.isHeld) return
+    this.#lease.leave()
+    if (this.#live === null) return this.#handOver(why)
     this.#closeForOthers(timeout, why)
   }
 
   #leaseLost(why: string): void {
-    if (!this.#hasLease) return
-    this.#letGoAs ??= { isFinal: false, isSuperseded: false }
-    this.#isGrantedAgain = false
-    if (this.#live === null) return this.#handOver(null, why)
+    if (!this.#lease.isHeld) return
+    this.#lease.leave()
+    if (this.#live === null) return this.#handOver(why)
     this.#closeLinks()
     this.delivery.abandon()
     // Its opening may be what made us look whether we still hold the lease.
@@ -415,28 +405,25 @@ export class ClientSession<Cargo> {
     this.#terminateSocket(why)
   }
 
-  #letGo(how: { isFinal: boolean; isSuperseded: boolean }): void {
-    if (!this.#isClaimed) return
-    this.#letGoAs = how
-    this.#isGrantedAgain = false
-    if (this.#live === null) this.#handOver(null, 'it is not wanted any more')
+  /** It is not wanted any more, or the upstream does not want us. */
+  #giveUpLease(isSuperseded = false): void {
+    if (!this.#lease.isHeld) {
+      if (!this.#lease.isClaimed) return
+      this.#lease.withdraw()
+      return this.#emit({ type: 'letGo', isFinal: true, isSuperseded })
+    }
+    this.#lease.leave({ isFinal: true, isSuperseded })
+    if (this.#live === null) this.#handOver('it is not wanted any more')
     else this.#closeLinks()
   }
 
   /** The socket is gone; whoever still wants the connection stands by. */
-  #handOver(end: ConnectionEnd | null, why = end?.message ?? ''): void {
-    const how = this.#letGoAs
-    if (how === null) return
-    this.#letGoAs = null
-    const hadLease = this.#hasLease
-    if (hadLease) this.#closeLinks()
+  #handOver(why: string): void {
+    this.#closeLinks()
     this.#isWanted ||= this.outbox.pending > 0
     const isUnwanted = this.#state === 'suspended' && !this.#isInForkWindow && !this.#isWanted
-    const isFinal = how.isFinal || isUnwanted
-    this.#hasLease = false
-    this.#isClaimed = !isFinal
-    this.#emit({ type: 'letGo', isFinal, isSuperseded: how.isSuperseded })
-    if (hadLease) this.#emit({ type: 'released', why })
+    this.#emit({ type: 'letGo', ...this.#lease.letGo(isUnwanted) })
+    this.#emit({ type: 'released', why })
     if (!this.isTaking || this.#isInForkWindow || this.#state === 'idle') return
     this.#emit({ type: 'clearTimer', name: 'retry' })
     if (isUnwanted) this.#moveTo('idle', why)
@@ -450,7 +437,7 @@ export class ClientSession<Cargo> {
   }
 
   #linkOpened(link: number): void {
-    if (this.#hasLease) return
+    if (this.#lease.isHeld) return
     this.forwarding.opened(link)
     this.#emit({ type: 'connected', epoch: this.#epoch })
   }
@@ -487,7 +474,7 @@ export class ClientSession<Cargo> {
   #closeSuspended(): void {
     if (!this.#isClosePending || this.#live === null) return
     this.#isClosePending = false
-    if (this.#letGoAs !== null) this.#closeLinks()
+    if (this.#lease.isLeaving) this.#closeLinks()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: GOING_AWAY })
   }
 
@@ -497,7 +484,7 @@ export class ClientSession<Cargo> {
     if (this.#isWanted) this.#begin('the fork window is over')
     else {
       this.#moveTo('idle', 'the fork window is over')
-      this.#letGo({ isFinal: true, isSuperseded: false })
+      this.#giveUpLease()
     }
   }
 
@@ -527,13 +514,13 @@ export class ClientSession<Cargo> {
 
   /** Whether another process holds the lease, or soon will, and may take what is queued. */
   get #canBeHelped(): boolean {
-    const isOnItsWay = this.#live !== null && this.#letGoAs?.isFinal === false
+    const isOnItsWay = this.#live !== null && this.#lease.isLeavingForOthers
     return this.isStandingBy || isOnItsWay ? !this.#isOrphaned : false
   }
 
   /** Whether standbys send over our connection: who leaves together with them leaves last. */
   get #isShared(): boolean {
-    const isOurs = this.#options.exclusive && this.#hasLease && this.#letGoAs === null
+    const isOurs = this.#lease.isHeld && !this.#lease.isLeaving
     return isOurs && this.#state === 'open' && !this.#isOrphaned
   }
 
@@ -546,7 +533,7 @@ export class ClientSession<Cargo> {
 
   #closeSocket(reason: string): void {
     this.#moveTo('closing', reason)
-    if (this.#hasLease) this.#closeLinks()
+    if (this.#lease.isHeld) this.#closeLinks()
     if (this.#live === null) return this.#closed(reason)
     this.delivery.hold()
     this.#emit({ type: 'closeSocket', epoch: this.#live, code: this.#closing.code })
@@ -567,7 +554,7 @@ export class ClientSession<Cargo> {
       return this.#close({ type: 'close', code: GOING_AWAY, drainTimeout: 0, closeTimeout: 0 })
     // Not even by another process is anything delivered from here on.
     this.#moveTo('closing', 'terminated')
-    if (this.#hasLease) this.#closeLinks()
+    if (this.#lease.isHeld) this.#closeLinks()
     if (this.#live === null) this.#closed('terminated')
   }
 
@@ -577,7 +564,7 @@ export class ClientSession<Cargo> {
     this.delivery.rejectAll(`the client was closed: ${reason}`)
     this.#emit({ type: 'connectFailed', code: 'FORKSAFE_ERR_CLIENT_CLOSED', why: 'the client was closed' })
     this.#emit({ type: 'socketGone' })
-    this.#letGo({ isFinal: true, isSuperseded: false })
+    this.#giveUpLease()
   }
 
   #terminateSocket(why: string | null = null): void {
