@@ -34,7 +34,7 @@ const clients = (): Map<string, Entry> => {
  * @throws FORKSAFE_ERR_CLIENT_NO_LEASE: `exclusive`.
  */
 export const guardedClient = (name: string, options?: GuardedClientOptions): GuardedClient => {
-  checkName(name, 'a client', 'FORKSAFE_ERR_CLIENT_OPTIONS')
+  checkName(name, 'name of a client', 'FORKSAFE_ERR_CLIENT_OPTIONS')
   const existing = clients().get(name)
   if (options === undefined) {
     if (existing !== undefined) return existing.client

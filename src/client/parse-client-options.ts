@@ -6,6 +6,7 @@ import { type Duration, parseDuration, show } from '../shared/duration.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { leaseProvider } from '../shared/lease-provider.js'
 import { parseSize, type Size } from '../shared/size.js'
+import { checkName } from './check-name.js'
 import type { GuardedClientOptions, ParsedClientOptions } from './client-options.js'
 import { checkHeaders, checkUrl, invalid } from './client-target.js'
 import type { ReconnectQuestion } from './connection-end.js'
@@ -79,7 +80,7 @@ export const parseClientOptions = (name: string, options: GuardedClientOptions):
     tls: read.object('tls', options.tls),
     exclusive,
     fanout: read.choice('fanout', options.fanout, [false, true]),
-    identity: read.text('identity', options.identity, name),
+    identity: read.identity(options.identity, name),
     connectTimeout: read.duration('connectTimeout', options.connectTimeout, CLIENT_DEFAULTS.connectTimeout),
     closeTimeout: read.duration('closeTimeout', options.closeTimeout, CLIENT_DEFAULTS.closeTimeout),
     drainTimeout: read.duration('drainTimeout', options.drainTimeout, CLIENT_DEFAULTS.drainTimeout),
@@ -180,10 +181,10 @@ class OptionReader {
     throw invalid(this.field(option), given, 'is not an object')
   }
 
-  text(option: string, given: string | undefined, fallback: string): string {
-    if (given === undefined) return fallback
-    if (typeof given === 'string' && given !== '') return given
-    throw invalid(this.field(option), given, 'is not a text')
+  /** It stands in records, logs and tables, as a name does. */
+  identity(given: string | undefined, fallback: string): string {
+    if (given !== undefined) checkName(given, this.field('identity'), 'FORKSAFE_ERR_CLIENT_OPTIONS')
+    return given ?? fallback
   }
 
   closeCodes(option: string, given: readonly number[] | undefined): readonly number[] {

@@ -36,7 +36,7 @@ const entries = (): Map<string, Entry> => {
  * @throws FORKSAFE_ERR_RESOURCE_UNKNOWN: no options, and none of that name.
  */
 export const protect = <Value>(name: string, options?: ProtectOptions<Value>): ProtectedResource<Value> => {
-  checkName(name, 'a protected resource', 'FORKSAFE_ERR_RESOURCE_OPTIONS')
+  checkName(name, 'name of a protected resource', 'FORKSAFE_ERR_RESOURCE_OPTIONS')
   const existing = entries().get(name)
   if (existing === undefined) return create(name, options)
   const differing = options === undefined ? undefined : differingProtectOption(existing.options, options)

@@ -42,7 +42,7 @@ export const exclusive = <Result>(
   fn: (run: ExclusiveRun) => Result | Promise<Result>,
   options: ExclusiveOptions = {},
 ): Promise<Result> => {
-  checkName(name, 'exclusive work', 'FORKSAFE_ERR_LEASE_OPTIONS')
+  checkName(name, 'name of exclusive work', 'FORKSAFE_ERR_LEASE_OPTIONS')
   checkOptions(name, fn, options)
   return new ExclusiveWork(name, fn, options.signal).result
 }

@@ -6,7 +6,7 @@ import { type ClaimEffect, type ClaimEvent, LeaseClaimCore } from '../lease/clai
 import { Fence } from '../lease/fence.js'
 import { FENCE_CLOSE, HEARTBEAT } from '../lease/timing.js'
 import { monotonicNow } from '../shared/clock.js'
-import type { PrimaryLeaseMessage, WorkerLeaseMessage } from '../shared/lease-protocol.js'
+import { MAX_CLAIMS, type PrimaryLeaseMessage, type WorkerLeaseMessage } from '../shared/lease-protocol.js'
 import type {
   LeaseClaim,
   LeaseLink,
@@ -70,6 +70,11 @@ export class TreeLeases {
       isTooLate: () => monotonicNow() >= this.#fence.deadline + FENCE_CLOSE,
       ended: () => this.#forget(number),
     })
+    if (this.#claims.size >= MAX_CLAIMS)
+      process.emitWarning(
+        `${request.kind} ${request.identity}: this worker stands in line for ${MAX_CLAIMS} things, and the primary takes no more: it will not be granted`,
+        { type: 'ForksafeWarning', code: 'FORKSAFE_WARN_LEASE' },
+      )
     this.#claims.set(number, claim)
     this.#prepare(claim.prepared)
     const { kind, identity, name, origin } = request
