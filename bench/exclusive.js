@@ -19,6 +19,8 @@ import { supervisor } from './targets/supervisor.js'
 const WORKERS = isTry ? 2 : 4
 const EVERY = 5
 const REDIALS = isTry ? 5 : 50
+/** ms that a connection of the plain client stays open. */
+const STAY = 40
 const REST = isTry ? 200 : 2_000
 /** After a kill, so that what is started again is there before the next. */
 const BETWEEN_KILLS = isTry ? 0 : 1_000
@@ -126,7 +128,7 @@ async function measure(name, folder) {
     const journals = join(folder, 'journals')
     mkdirSync(journals)
     const target = way.make({ UPSTREAM: recorder.url('feed'), EVERY: String(EVERY), JOURNALS: journals })
-    const bare = await recorder.redial(REDIALS)
+    const bare = await recorder.redial(REDIALS, STAY)
     /** @type {Set<string>} */
     const killed = new Set()
     const use = (/** @type {{ port: number, roll: () => Promise<unknown> }} */ service) =>

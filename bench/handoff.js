@@ -2,7 +2,8 @@
 // goes from one worker to another, as the upstream sees it: from the end of the one to the opening of the next.
 //
 // Beside it, in the same round, the least that it can be: one plain `ws` client, warm, that makes the close handshake and
-// dials again. By `supervisor handoff`, for the first time into a worker and later; and by rolling restarts.
+// dials again, when its connection was open for as long as those that are handed over; and in no time, when not even the
+// processor has had a pause. By `supervisor handoff`, for the first time into a worker and later; and by rolling restarts.
 import { workersAnswer } from './kit/answers.js'
 import { quantile, spread } from './kit/figures.js'
 import { isTry, numbersAsked, printTitle } from './kit/rounds.js'
@@ -13,6 +14,8 @@ import { supervisor } from './targets/supervisor.js'
 
 const WORKERS = isTry ? 2 : 4
 const REDIALS = isTry ? 5 : 50
+/** ms that a connection is open between two handovers by hand. */
+const STAY = 40
 /** Handovers into each worker after its first. */
 const LATER = isTry ? 1 : 4
 const { rounds, restarts } = numbersAsked({ rounds: 5, restarts: 3 }, { restarts: 1 })
@@ -21,6 +24,7 @@ const { rounds, restarts } = numbersAsked({ rounds: 5, restarts: 3 }, { restarts
 /** @type {Record<string, Change[]>} */
 const changes = {
   'bare connect': [],
+  'bare connect, again and again': [],
   'handoff, first into a worker': [],
   'handoff, later': [],
   'rolling restart': [],
@@ -73,7 +77,8 @@ async function measure(identity) {
   const env = { GUARD: 'forksafe', UPSTREAM: recorder.url(identity) }
   const target = supervisor({ app: 'bench/peers/exclusive-app.js', env, flags: ['--min-uptime', '0'] })
   const opened = recorder.opening((span) => span.identity === identity, 'the first connection')
-  const bare = await recorder.redial(REDIALS)
+  const bare = await recorder.redial(REDIALS, STAY)
+  const restless = await recorder.redial(REDIALS, 0)
   const handed = await withService(target, WORKERS, async ({ port, handOff, roll }) => {
     await workersAnswer(port, WORKERS)
     const [first = ''] = (await opened).who.split('.')
@@ -88,6 +93,7 @@ async function measure(identity) {
   const byHand = handed.all.filter(({ at }) => at < handed.rolledFrom)
   return {
     'bare connect': bare,
+    'bare connect, again and again': restless,
     // Back in the worker that had it first is no first time.
     'handoff, first into a worker': byHand.slice(0, WORKERS - 1),
     'handoff, later': byHand.slice(WORKERS - 1),

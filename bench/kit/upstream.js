@@ -41,10 +41,10 @@ export async function startRecorder() {
       (await all()).spans.filter((span) => span.identity === identity && span.over === null),
     /** Settles with the first connection to come that is as wanted. @param {(span: Span) => boolean} isWanted @param {string} what */
     opening: (isWanted, what) => opening(child, isWanted, what),
-    /** What closing and dialling again takes a plain client that is warm. @param {number} count */
-    redial: async (count) => {
+    /** What closing and dialling again takes a plain client that is warm. @param {number} count @param {number} stay ms that each is open */
+    redial: async (count, stay) => {
       const identity = `bare-${count}-${performance.now()}`
-      await run(['bench/clients/redial.js', url(identity), String(2 * count)], {})
+      await run(['bench/clients/redial.js', url(identity), String(2 * count), String(stay)], {})
       const { spans } = await all()
       return changesOf(spans, identity).slice(-count)
     },

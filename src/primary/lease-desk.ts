@@ -28,6 +28,9 @@ export interface LeaseDeskActions {
   trial(worker: number, state: 'trying' | 'passed' | 'failed', reason: string): void
 }
 
+/** ms */
+const NEWS_DELAY = 20
+
 export class LeaseDesk {
   readonly #actions: LeaseDeskActions
   readonly #arbiter = new LeaseArbiter()
@@ -43,6 +46,9 @@ export class LeaseDesk {
   #timer: NodeJS.Timeout | undefined
   #turn: NodeJS.Immediate | undefined
   #dueAt: number | null = null
+  /** Leases of which those in line are to be told who holds them. */
+  readonly #ownerNews = new Set<string>()
+  #newsTimer: NodeJS.Timeout | undefined
 
   constructor(actions: LeaseDeskActions) {
     this.#actions = actions
@@ -129,6 +135,7 @@ export class LeaseDesk {
 
   end(): void {
     this.#clearTimer()
+    clearTimeout(this.#newsTimer)
     for (const settle of this.#requests.values()) settle('the supervisor is stopping')
     this.#requests.clear()
   }
@@ -170,7 +177,7 @@ export class LeaseDesk {
       case 'blocked':
         this.#noteOutside(record, message.owner)
         this.#decide({ type: 'blocked', ...who, grant: message.grant })
-        return this.#tellOwner(record.lease)
+        return this.#tellOwnerSoon(record.lease)
       case 'need':
         return this.#decide({ type: 'needed', ...who })
       case 'insist':
@@ -255,7 +262,7 @@ export class LeaseDesk {
         return this.#actions.kill(effect.claimant, effect.why)
       case 'holderChanged':
         this.#openLinks(effect.lease)
-        return this.#tellOwner(effect.lease)
+        return this.#tellOwnerSoon(effect.lease)
       case 'trying':
         return this.#actions.trial(effect.claimant, 'trying', '')
       case 'tried':
@@ -296,6 +303,16 @@ export class LeaseDesk {
   #holderOf(lease: string): ClaimRecord | undefined {
     const holder = this.#arbiter.state.leases[lease]?.holder
     return holder == null ? undefined : this.#claims.get(holder.claimant, holder.claim)
+  }
+
+  /** Not in the middle of a handover: it is said once, and wakes nobody while somebody else is in a hurry. */
+  #tellOwnerSoon(lease: string): void {
+    this.#ownerNews.add(lease)
+    this.#newsTimer ??= setTimeout(() => {
+      this.#newsTimer = undefined
+      for (const each of this.#ownerNews) this.#tellOwner(each)
+      this.#ownerNews.clear()
+    }, NEWS_DELAY)
   }
 
   #tellOwner(lease: string): void {
