@@ -288,11 +288,10 @@ export class ClientSession<Cargo> {
     for (const name of SOCKET_TIMERS) this.#emit({ type: 'clearTimer', name })
     // Draining may go on without a socket: then its end is all the more needed.
     if (this.#state !== 'draining') this.#emit({ type: 'clearTimer', name: 'drain' })
+    if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     this.delivery.gone(epoch, end.message)
     this.#emit({ type: 'socketGone' })
-    // First of all: others wait for it.
     if (this.#lease.isLeaving) this.#handOver(end.message)
-    if (end.error === null) this.#emit({ type: 'lost', epoch, end })
     if (this.#lease.isRegained) return this.#comeBack(end)
     if (this.#state === 'connecting') return epoch === this.#attempt ? this.#failed(end) : this.#dial()
     if (this.#state === 'open') return this.#ended(end)
