@@ -1,7 +1,8 @@
 // Where workers stand in line for what is exclusive: takes their messages to the arbiter (src/lease/arbiter.ts), carries
 // out what it decides, and passes messages between standbys and holders. It decides nothing itself.
 
-import { type ArbiterEffect, type ArbiterEvent, LeaseArbiter } from '../lease/arbiter.js'
+import { LeaseArbiter } from '../lease/arbiter.js'
+import type { ArbiterEffect, ArbiterEvent } from '../lease/arbiter-events.js'
 import { monotonicNow } from '../shared/clock.js'
 import { MAX_CLAIMS, type PrimaryLeaseMessage, type WorkerLeaseMessage } from '../shared/lease-protocol.js'
 import type { LeaseOwner } from '../shared/lease-provider.js'

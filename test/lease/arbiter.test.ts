@@ -2,7 +2,8 @@
 // test/lease/explorer/ and test/lease/simulation/.
 
 import t from 'tap'
-import { type ArbiterEvent, LeaseArbiter } from '../../src/lease/arbiter.js'
+import { LeaseArbiter } from '../../src/lease/arbiter.js'
+import type { ArbiterEvent } from '../../src/lease/arbiter-events.js'
 import { OVERDUE, REVOKE_BUDGET, REVOKE_GRACE } from '../../src/lease/timing.js'
 
 const FEED = 'client feed'

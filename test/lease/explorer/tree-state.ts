@@ -1,7 +1,7 @@
 // A world of workers under one primary, as plain data: what there is, how it begins, and which states are the same. What
 // can happen in it is tree-world.ts.
 
-import type { ArbiterEvent } from '../../../src/lease/arbiter.js'
+import type { ArbiterEvent } from '../../../src/lease/arbiter-events.js'
 import { type ArbiterState, emptyArbiter } from '../../../src/lease/arbiter-state.js'
 import { type ClaimState, newClaimState } from '../../../src/lease/claim.js'
 import { type Cores, REAL_CORES } from '../simulation/cores.js'

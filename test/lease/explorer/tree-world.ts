@@ -5,7 +5,7 @@
 // There is no clock either: a deadline passes whenever somebody who does not run could be waited for, a fence whenever
 // the primary could have been silent. That is more than can happen with clocks, never less.
 
-import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter.js'
+import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter-events.js'
 import type { ClaimEvent } from '../../../src/lease/claim.js'
 import { type Cores, REAL_CORES } from '../simulation/cores.js'
 import type { Model, Step } from './explore.js'

@@ -1,7 +1,7 @@
 // Sees everything in the simulated world and believes only that: what the upstream counts, which processes live, what
 // each has open. What it finds is in verdicts.ts; what must be true at the end is finale.ts.
 
-import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter.js'
+import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter-events.js'
 import { FENCE, OVERDUE, REVOKE_BUDGET, REVOKE_GRACE, SLEPT } from '../../../src/lease/timing.js'
 import type { Loop } from './loop.js'
 import type { Plan } from './plan.js'

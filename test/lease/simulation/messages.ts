@@ -1,6 +1,6 @@
 // What goes over the channel between a worker and its primary.
 
-import type { ArbiterEvent } from '../../../src/lease/arbiter.js'
+import type { ArbiterEvent } from '../../../src/lease/arbiter-events.js'
 
 type WithoutClaimant<Event> = Event extends unknown ? Omit<Event, 'claimant'> : never
 

@@ -1,7 +1,8 @@
 // A simulated primary: the real arbiter, channels to its workers, the timer, kills whose exits are awaited, and what a
 // rolling restart does with a trial. What it decides on grants is judged by judge.ts.
 
-import type { ArbiterEffect, ArbiterEvent, LeaseArbiter } from '../../../src/lease/arbiter.js'
+import type { LeaseArbiter } from '../../../src/lease/arbiter.js'
+import type { ArbiterEffect, ArbiterEvent } from '../../../src/lease/arbiter-events.js'
 import type { Random } from '../../campaign/random.js'
 import type { Judge } from './judge.js'
 import type { Due, Loop } from './loop.js'
