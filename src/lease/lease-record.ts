@@ -163,8 +163,7 @@ export class LeaseRecord {
         this.#next = { type: 'waited' }
         return { type: 'wait', ms: effect.isRandom ? 2 * effect.ms * Math.random() : effect.ms }
       case 'held':
-        // A turn later: it is about to be used, and what is left of others is in nobody's way.
-        setImmediate(() => clearBelow(folder, effect.n))
+        clearBelow(folder, effect.n)
         return { type: 'held', epoch: effect.n }
       default:
         return { type: 'ended' }
