@@ -140,7 +140,7 @@ export const startSupervisor = async ({
 }
 
 const actionsOf = (supervisor: Supervisor) => ({
-  stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
+  stop: (reason: string, repeated: boolean): void => void supervisor.stop({ reason, repeated }),
   reload: (): void => void supervisor.reload(),
   scale: (by: 1 | -1): void => void supervisor.scale({ by }),
 })
@@ -191,8 +191,7 @@ const endLeftovers = async (recordPath: string, warn: (text: string) => void): P
 /** The primary's own clients are closed while the workers drain; settles when they are. */
 const clientsClosedWith = (supervisor: Supervisor): Promise<unknown> =>
   new Promise((resolve) => {
-    supervisor.on('stateChanged', (state) => {
-      if (state !== 'stopping') return
+    supervisor.once('drainBegun', () => {
       const close = (resource: Resource, timeout: number): Promise<void> =>
         resource
           .shutDown({ timeout })

@@ -18,7 +18,7 @@ import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
-import type { Controllable } from './controllable.js'
+import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
 import { describeForkFailure } from './fork-failure.js'
@@ -42,6 +42,8 @@ export interface SupervisorOptions {
 interface SupervisorEvents {
   progress: [Progress]
   stateChanged: [SupervisorState]
+  /** A stop does not wait any longer. */
+  drainBegun: []
 }
 
 export class Supervisor extends EventEmitter<SupervisorEvents> implements Controllable {
@@ -172,11 +174,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   }
 
   async stop(
-    { now = false, reason = 'stop' }: { now?: boolean; reason?: string } = {},
+    { now = false, repeated = false, reason = 'stop' }: StopRequest = {},
     onProgress?: (progress: Progress) => void,
   ): Promise<OperationResult> {
     if (onProgress !== undefined) this.on('progress', onProgress)
-    this.#enqueue({ type: 'stop', reason, urgent: now })
+    this.#enqueue({ type: 'stop', reason, urgent: now, repeated })
     const result = await this.ended
     if (onProgress !== undefined) this.off('progress', onProgress)
     return result
@@ -261,13 +263,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#changes.begun(effect.requests)
       case 'changeEnded':
         return this.#changes.ended(effect.requests, effect.result)
+      case 'drainBegun':
+        this.emit('drainBegun')
+        return
       case 'ended':
         return this.#end(effect.result)
     }
   }
 
   #progress(progress: Progress): void {
-    if (progress.event === 'stopping') {
+    if (progress.event === 'stopping' || progress.event === 'draining') {
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }

@@ -20,6 +20,8 @@ export interface Settings {
   minUptime: number
   restart: RestartLimits
   stopTimeout: number
+  /** How long everything goes on serving after a stop was asked for, not ready any more. */
+  shutdownDelay: number
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */
