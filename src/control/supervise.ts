@@ -30,6 +30,8 @@ export interface SuperviseOptions {
   stopTimeout?: Duration
   /** How long everything goes on serving after a stop was asked for. Default 0. */
   shutdownDelay?: Duration
+  /** A port of the loopback, or `'HOST:PORT'`: there GET /livez and /readyz are answered. Default none. */
+  health?: number | string
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number

@@ -18,6 +18,7 @@ import { FullRestart } from './full-restart.js'
 import { SUPERVISOR_LIFECYCLE } from './lifecycles.js'
 import { RollingRestart } from './rolling-restart.js'
 import { Scaling } from './scaling.js'
+import { type ServiceReadiness, serviceReadiness } from './service-readiness.js'
 import { SlotKeeper } from './slot-keeper.js'
 import { Stop } from './stop.js'
 import type { WorkerHandle } from './worker-handle.js'
@@ -75,6 +76,18 @@ export class SupervisorCore {
 
   get generation(): number {
     return this.#release.generation
+  }
+
+  /** Whether all of it shall be sent traffic now. */
+  get readiness(): ServiceReadiness {
+    const { slots } = this.pool
+    const ready = slots.filter(({ serving }) => serving?.state === 'ready').length
+    return serviceReadiness({
+      state: this.#state,
+      isStarted: this.#isStarted,
+      ready,
+      wanted: slots.length,
+    })
   }
 
   /** Decides; `now` is monotonic ms. The effects are to be carried out in their order. */

@@ -8,6 +8,7 @@ import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
@@ -25,6 +26,7 @@ import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
 import { LeaseDesk } from './lease-desk.js'
+import type { ServiceReadiness } from './service-readiness.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
 import { WorkerProcess } from './worker-process.js'
@@ -110,6 +112,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#status = new StatusReader({
       core: this.#core,
       name: settings.name,
+      health: settings.health === undefined ? null : healthUrl(settings.health),
       script: () => this.#generations.scriptOf(this.#core.generation),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
@@ -128,6 +131,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   get state(): SupervisorState {
     return this.#core.state
+  }
+
+  get readiness(): ServiceReadiness {
+    return this.#core.readiness
   }
 
   status(): Promise<SupervisorStatus> {

@@ -5,6 +5,7 @@
 import { LOG_LEVELS } from './log-level.js'
 import {
   type Reader,
+  readAddress,
   readChoice,
   readDuration,
   readHook,
@@ -71,7 +72,7 @@ const MIN_LOG_SIZE = 1024
 
 type PlainDefault = Exclude<
   OptionKey,
-  'script' | 'name' | 'config' | 'cwd' | 'logFile' | 'beforeFork' | 'afterFork'
+  'script' | 'name' | 'config' | 'cwd' | 'health' | 'logFile' | 'beforeFork' | 'afterFork'
 >
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
@@ -205,6 +206,13 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '0',
     read: readDuration({ min: 0 }),
     elsewhere: ['drainDelay', 'preStopDelay', 'gracefulDelay'],
+  },
+  health: {
+    summary: 'port, or host:port, on which the supervisor answers GET /livez and /readyz',
+    placeholder: 'address',
+    byDefault: 'none',
+    read: readAddress,
+    elsewhere: ['healthPort', 'healthCheck', 'probe', 'livez', 'readyz'],
   },
   maxSurge: {
     summary: 'how many replacements may be starting at once in a rolling restart',

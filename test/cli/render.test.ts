@@ -66,6 +66,7 @@ const status: SupervisorStatus = {
   generation: 3,
   script: '/srv/a\x1b.js',
   startedAt: 0,
+  health: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [
     worker(0, { clients: [feed, { ...feed, name: 'bot', role: 'standby', state: 'idle', pending: 3 }] }),
