@@ -19,7 +19,6 @@ const DEBIAN_PACKAGES = [
   { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
   { name: 'tini', file: '/usr/bin/tini' },
-  { name: 'tini', file: '/usr/bin/tini' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
 
