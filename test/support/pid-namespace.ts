@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Test } from 'tap'
 import { eventually } from './deadline.js'
-import { descendantsOf, isZombie, type ProcessRow, processTable } from './process-tree.js'
+import { descendantsOf, isZombie, killProcesses, type ProcessRow, processTable } from './process-tree.js'
 import { CLI } from './run-cli.js'
 import { type StartOptions, type SupervisorProcess, startSupervisor } from './supervisor-process.js'
 
@@ -44,6 +44,11 @@ export class ContainedSupervisor {
   constructor(t: Test, { init = [], args = [], command, ...options }: ContainedOptions) {
     const program = [...UNSHARE, ...init, ...(command ?? [process.execPath, CLI, 'start', ...args])]
     this.outer = startSupervisor(t, { ...options, executable: 'unshare', program })
+    // Of a test that failed: unshare itself passes no signal on.
+    t.teardown(() => {
+      const first = processTable().find(({ ppid }) => ppid === this.outer.pid)
+      if (first !== undefined) killProcesses([first])
+    })
   }
 
   /** PID 1 of the namespace. */
