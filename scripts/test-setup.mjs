@@ -18,6 +18,7 @@ const DEBIAN_PACKAGES = [
   { name: 'nginx-light', file: '/usr/sbin/nginx' },
   { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
+  { name: 'tini', file: '/usr/bin/tini' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
 

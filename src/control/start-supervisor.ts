@@ -1,6 +1,7 @@
 // A primary with everything around it: its name, its control socket, its signals, its service manager, its end.
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
+import { missingInit } from '../manager/first-process.js'
 import { LogBuffer } from '../observe/log-buffer.js'
 import { openOutput } from '../observe/open-output.js'
 import { Redactor } from '../observe/redactor.js'
@@ -21,6 +22,7 @@ import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { closeInOrder } from '../shared/closing-order.js'
 import { formatDuration } from '../shared/duration.js'
 import { messageOf } from '../shared/errors.js'
+import { healthUrl } from '../shared/health-address.js'
 import { processIdentity } from '../shared/process-identity.js'
 import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
@@ -29,6 +31,7 @@ import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
 import { onSecrets } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import { VERSION } from '../shared/version.js'
+import { serveHealth } from './health-server.js'
 import { serveControl } from './server.js'
 
 export interface StartOptions {
@@ -41,6 +44,8 @@ export interface StartOptions {
   ownsProcess: boolean
   /** Whether lines go to stdout and stderr, besides the log file. Default true. */
   toStreams?: boolean
+  /** Told when signals are the supervisor's from now on. */
+  onSignalsTaken?: () => void
 }
 
 export interface Started {
@@ -63,6 +68,7 @@ export const startSupervisor = async ({
   signals,
   ownsProcess,
   toStreams = true,
+  onSignalsTaken = () => {},
 }: StartOptions): Promise<Started> => {
   assertPrimary()
   const paths = runtimePaths(settings.name)
@@ -89,6 +95,8 @@ export const startSupervisor = async ({
       await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
     )
     await endLeftovers(paths.record, warn)
+    const initIsMissing = missingInit()
+    if (initIsMissing !== null) warn(initIsMissing)
     undo.push(() => removeRunRecord(paths.record))
     const self = processIdentity(process.pid)
     const keepRecord = recordKeeper(paths.record, warn)
@@ -96,6 +104,10 @@ export const startSupervisor = async ({
       settings: fitted(settings, warn),
       resolve: async () => {
         const next = fitted(await resolve(), () => {})
+        if (addressOf(next) !== addressOf(settings))
+          warn(
+            `health stays as it is (${addressOf(settings)}): it is decided at the start; stop and start it`,
+          )
         redactor.add(secretsIn(next), 'named')
         return next
       },
@@ -105,16 +117,23 @@ export const startSupervisor = async ({
         keepRecord({ ...self, name: settings.name, state, goneBy, workers: pids.map(processIdentity) }),
     })
     undo.push(takeOverProcess('primary'), closeResourcesOnExit())
+    // Closed after everything else: whoever probes sees "not ready" to the end, and never a refused connection before it.
+    if (settings.health !== undefined) {
+      const health = await serveHealth(settings.health, () => supervisor.readiness)
+      undo.push(() => health.close())
+    }
     const identity = { name: settings.name, pid: process.pid, version: VERSION }
     const control = await serveControl({ socketPath: paths.socket, supervisor, identity })
     undo.push(() => control.close())
     // Never undone: the process ends with the supervisor, and a signal that comes when everything is being put away must
     // neither cut that short nor change the exit code.
-    if (signals)
+    if (signals) {
       installSignals(actionsOf(supervisor), {
         onTerminal: isOnTerminal(),
         echoWithin: signalEchoOf(process.env),
       })
+      onSignalsTaken()
+    }
     let isFaulty = false
     const onFault = (reason: string): void => {
       isFaulty = true
@@ -140,10 +159,12 @@ export const startSupervisor = async ({
 }
 
 const actionsOf = (supervisor: Supervisor) => ({
-  stop: (reason: string, urgent: boolean): void => void supervisor.stop({ reason, now: urgent }),
+  stop: (reason: string, repeated: boolean): void => void supervisor.stop({ reason, repeated }),
   reload: (): void => void supervisor.reload(),
   scale: (by: 1 | -1): void => void supervisor.scale({ by }),
 })
+
+const addressOf = ({ health }: Settings): string => (health === undefined ? 'none' : healthUrl(health))
 
 /** Whether a terminal started this process: closing it must leave no orphan behind. */
 const isOnTerminal = (): boolean =>
@@ -191,8 +212,7 @@ const endLeftovers = async (recordPath: string, warn: (text: string) => void): P
 /** The primary's own clients are closed while the workers drain; settles when they are. */
 const clientsClosedWith = (supervisor: Supervisor): Promise<unknown> =>
   new Promise((resolve) => {
-    supervisor.on('stateChanged', (state) => {
-      if (state !== 'stopping') return
+    supervisor.once('drainBegun', () => {
       const close = (resource: Resource, timeout: number): Promise<void> =>
         resource
           .shutDown({ timeout })

@@ -28,6 +28,10 @@ export interface SuperviseOptions {
   /** `{ intensity: 10, period: '60s', onExceeded: 'backoff' }`; what is left out is that. */
   restart?: { intensity?: number; period?: Duration; onExceeded?: 'backoff' | 'exit' }
   stopTimeout?: Duration
+  /** How long everything goes on serving after a stop was asked for. Default 0. */
+  shutdownDelay?: Duration
+  /** A port of the loopback, or `'HOST:PORT'`: there GET /livez and /readyz are answered. Default none. */
+  health?: number | string
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number
@@ -73,7 +77,7 @@ export interface RunningSupervisor extends AsyncDisposable {
   scale(workers: number, onProgress?: (progress: Progress) => void): Promise<OperationResult>
   /** Hands an exclusive client's connection to the worker of that slot, or to the one that is next; never rejects. */
   handOff(client: string, slot?: number): Promise<OperationResult>
-  /** Stops within `stopTimeout` and settles when nothing is left. Never rejects. */
+  /** Stops within `shutdownDelay` and `stopTimeout` and settles when nothing is left. Never rejects. */
   stop(options?: { now?: boolean }): Promise<OperationResult>
   /** Calls `listener` for each event of all workers; returns the function that stops it. */
   onProgress(listener: (progress: Progress) => void): () => void

@@ -16,6 +16,7 @@ export interface Release {
   readyTimeout: number
   minUptime: number
   stopTimeout: number
+  shutdownDelay: number
   restart: RestartLimits
 }
 
@@ -46,15 +47,15 @@ export type Command =
   | { type: 'change'; request: number; order: ChangeOrder }
   | { type: 'releaseResolved'; release: Release }
   | { type: 'releaseRejected'; message: string }
-  /** `urgent`: a second stop signal, or `stop --now`. */
-  | { type: 'stop'; reason: string; urgent: boolean }
+  /** `urgent`: nothing is waited for. `repeated`: a further stop signal, which ends what is waited for now. */
+  | { type: 'stop'; reason: string; urgent: boolean; repeated?: boolean }
   | { type: 'timer'; key: TimerKey }
 
 /** Timers of one worker, by its id. */
 export type WorkerTimer = 'ready' | 'probation' | 'signalled' | 'terminate' | 'kill'
 
-/** `slot:N` ends the backoff of a slot; `forkGate` asks the gate again. */
-export type TimerKey = `${WorkerTimer}:${number}` | `slot:${number}` | 'forkGate'
+/** `slot:N` ends the backoff of a slot; `forkGate` asks the gate again; `shutdownDelay` lets the drain begin. */
+export type TimerKey = `${WorkerTimer}:${number}` | `slot:${number}` | 'forkGate' | 'shutdownDelay'
 
 export interface ForkOrder {
   id: number
@@ -92,5 +93,7 @@ export type Effect =
   /** These requests are being carried out now, together. */
   | { type: 'changeBegun'; requests: readonly number[] }
   | { type: 'changeEnded'; requests: readonly number[]; result: OperationResult }
+  /** The stop does not wait any longer: workers drain, and whatever else this process has open may be closed. */
+  | { type: 'drainBegun' }
   /** Nothing is left; `result` answers the stop, its exit code is the process's. */
   | { type: 'ended'; result: OperationResult }

@@ -6,6 +6,14 @@ import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
 
+export interface StopRequest {
+  /** Nothing is waited for; workers have 250 ms. */
+  now?: boolean
+  /** A further signal: it ends what the stop waits for now, `shutdownDelay` first, then the drain. */
+  repeated?: boolean
+  reason?: string
+}
+
 export interface Controllable {
   /** Asks the workers for a fresh report, for at most 250 ms; a silent worker shows its last known figures. */
   status(): Promise<SupervisorStatus>
@@ -31,11 +39,8 @@ export interface Controllable {
    * cannot open it. Never rejects.
    */
   handOff(client: string, slot: number | null): Promise<OperationResult>
-  /** Stops everything within `stopTimeout`; `now` leaves the workers 250 ms. Never rejects. */
-  stop(
-    options?: { now?: boolean; reason?: string },
-    onProgress?: (progress: Progress) => void,
-  ): Promise<OperationResult>
+  /** Stops everything within `shutdownDelay` and `stopTimeout`. Never rejects. */
+  stop(options?: StopRequest, onProgress?: (progress: Progress) => void): Promise<OperationResult>
   readonly logs: LogBuffer
   /** Least level of the supervisor's own lines; setting it changes the log from now on. */
   logLevel: LogLevel

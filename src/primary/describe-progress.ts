@@ -82,7 +82,11 @@ export const describeProgress = (
         `not scaled to ${progress.to}, ${count(progress.from)} as before: ${why(progress.failures)}`,
       )
     case 'stopping':
-      return info(`stopping (${progress.reason}), within ${formatDuration(progress.budget)}`)
+      return info(
+        `stopping (${progress.reason}), within ${formatDuration(progress.budget)}${progress.delay === 0 ? '' : `; serving goes on for ${formatDuration(progress.delay)}`}`,
+      )
+    case 'draining':
+      return info(`draining (${progress.reason}), within ${formatDuration(progress.budget)}`)
     case 'stopped':
       return info(
         `stopped in ${formatSeconds(progress.ms)}${progress.forced === 0 ? '' : `, ${progress.forced} killed`}`,

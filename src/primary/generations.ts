@@ -22,8 +22,8 @@ export class Generations {
       script: realpathSync(settings.script),
       cwd: realpathSync(settings.cwd),
     })
-    const { workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart } = settings
-    return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout, restart }
+    const { workers, maxSurge, readyTimeout, minUptime, stopTimeout, shutdownDelay, restart } = settings
+    return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout, shutdownDelay, restart }
   }
 
   of(generation: number): Settings {

@@ -1,7 +1,7 @@
 // Signals of the primary. A handler only tells which command it means; what follows is decided in the core.
 
 export interface SignalActions {
-  stop(reason: string, urgent: boolean): void
+  stop(reason: string, isRepeated: boolean): void
   reload(reason: string): void
   /** One worker more, or one fewer. */
   scale(by: 1 | -1): void
@@ -22,7 +22,7 @@ export const signalEchoOf = (environment: NodeJS.ProcessEnv): number =>
   environment.npm_lifecycle_event === undefined && environment.npm_command === undefined ? 0 : 300
 
 /**
- * TERM and INT stop, a second one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.
+ * TERM and INT stop, a second one ends `shutdownDelay`, the next one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.
  * TTIN and TTOU scale up and down by one, as in Puma and Gunicorn. USR1 is taken so that it opens no inspector.
  * The handlers stay for as long as the process lives.
  */

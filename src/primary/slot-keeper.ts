@@ -65,7 +65,7 @@ export class SlotKeeper {
   timer(handle: WorkerHandle, kind: string): void {
     if (kind === 'ready' && handle.state === 'starting') this.#notReady(handle)
     if (kind === 'probation') this.#probationPassed(handle)
-    if (kind === 'signalled') this.#replaceFirst(handle)
+    if (kind === 'signalled' && !this.#board.isStopping) this.#replaceFirst(handle)
     if (kind === 'terminate' && handle.isLeaving) this.#board.operations.terminate(handle)
     if (kind === 'kill' && handle.isLeaving) this.#board.operations.kill(handle)
   }
@@ -183,8 +183,10 @@ export class SlotKeeper {
   }
 
   #signalled(handle: WorkerHandle): void {
-    if (!handle.isServing || this.#board.isStopping) return
+    if (!handle.isServing) return
     this.#board.emit({ type: 'send', id: handle.id, message: { type: 'hold' } })
+    // What it got was meant for everybody, and its order follows when `shutdownDelay` is over.
+    if (this.#board.isStopping) return
     this.#board.emit({ type: 'setTimer', key: `signalled:${handle.id}`, ms: GROUP_SIGNAL_GRACE })
   }
 
@@ -192,6 +194,8 @@ export class SlotKeeper {
   #misbehaved(handle: WorkerHandle, reason: string): void {
     if (!handle.isServing || handle.mustGo) return
     handle.dropReason ??= reason
+    // Nothing is started in its place any more.
+    if (this.#board.isStopping) return this.#retire(handle)
     const slot = this.#board.pool.slot(handle.slot)
     const isTrial = slot?.replacement === handle || this.#board.change?.isOnProbation(handle) === true
     if (handle.state === 'starting' || isTrial) return this.#fail(handle, reason)

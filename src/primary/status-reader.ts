@@ -14,6 +14,7 @@ export interface StatusReaderOptions {
   core: SupervisorCore
   name: string
   script: () => string
+  health: string | null
   tell: (id: number, message: PrimaryMessage) => void
   logs: () => LogStatus
 }
@@ -22,6 +23,7 @@ export class StatusReader {
   readonly #core: SupervisorCore
   readonly #name: string
   readonly #script: () => string
+  readonly #health: string | null
   readonly #tell: StatusReaderOptions['tell']
   readonly #logs: StatusReaderOptions['logs']
   readonly #startedAt = Date.now()
@@ -29,10 +31,11 @@ export class StatusReader {
   readonly #asked = new Map<number, () => void>()
   #lastQuestion = 0
 
-  constructor({ core, name, script, tell, logs }: StatusReaderOptions) {
+  constructor({ core, name, script, health, tell, logs }: StatusReaderOptions) {
     this.#core = core
     this.#name = name
     this.#script = script
+    this.#health = health
     this.#tell = tell
     this.#logs = logs
   }
@@ -69,6 +72,7 @@ export class StatusReader {
       generation: this.#core.generation,
       script: this.#script(),
       startedAt: this.#startedAt,
+      health: this.#health,
       logs: this.#logs(),
       workers: [...rows, ...waiting].sort((a, b) => a.slot - b.slot || a.id - b.id),
     }

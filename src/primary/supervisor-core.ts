@@ -1,5 +1,5 @@
 // The primary's decisions: commands in, effects out. No process, no socket, no clock of its own.
-// Here: which change is under way, scaling that lasts, and the stop. One worker's life is src/primary/slot-keeper.ts,
+// Here: which change is under way, scaling that lasts, and the stop (its phases: stop.ts). One worker's life is src/primary/slot-keeper.ts,
 // each kind of change a file of its own (src/primary/change.ts). The queue and everything that acts: supervisor.ts.
 
 import type { Random } from '../shared/clock.js'
@@ -18,7 +18,9 @@ import { FullRestart } from './full-restart.js'
 import { SUPERVISOR_LIFECYCLE } from './lifecycles.js'
 import { RollingRestart } from './rolling-restart.js'
 import { Scaling } from './scaling.js'
+import { type ServiceReadiness, serviceReadiness } from './service-readiness.js'
 import { SlotKeeper } from './slot-keeper.js'
+import { Stop } from './stop.js'
 import type { WorkerHandle } from './worker-handle.js'
 import { WorkerOperations } from './worker-operations.js'
 import { Slot, WorkerPool } from './worker-pool.js'
@@ -32,6 +34,8 @@ export interface CoreOptions {
   startConcurrency: number
   random: Random
 }
+
+type StopOrder = Omit<Extract<Command, { type: 'stop' }>, 'type'>
 
 /** The change whose turn it is; `change` is null while its release is being resolved. */
 interface Turn {
@@ -55,8 +59,7 @@ export class SupervisorCore {
   /** How many workers the configuration named last, whatever has been scaled since. */
   #configured: number
   #isStarted = false
-  /** `killed`: how many workers had been killed before, by a reload for example: none of the stop's doing. */
-  #stop: { at: number; killed: number; isUrgent: boolean; exitCode: number; why: string | null } | null = null
+  #stop: Stop | null = null
 
   constructor({ release, startConcurrency, random }: CoreOptions) {
     this.#release = release
@@ -73,6 +76,18 @@ export class SupervisorCore {
 
   get generation(): number {
     return this.#release.generation
+  }
+
+  /** Whether all of it shall be sent traffic now. */
+  get readiness(): ServiceReadiness {
+    const { slots } = this.pool
+    const ready = slots.filter(({ serving }) => serving?.state === 'ready').length
+    return serviceReadiness({
+      state: this.#state,
+      isStarted: this.#isStarted,
+      ready,
+      wanted: slots.length,
+    })
   }
 
   /** Decides; `now` is monotonic ms. The effects are to be carried out in their order. */
@@ -94,7 +109,7 @@ export class SupervisorCore {
       case 'releaseRejected':
         return this.#refuseRelease(command.message)
       case 'stop':
-        return this.#stopAll(command.reason, command.urgent)
+        return this.#stopAll(command)
       case 'timer':
         return this.#timer(command.key)
       default: {
@@ -107,7 +122,7 @@ export class SupervisorCore {
   /** What follows from the state of things, whatever has just happened. */
   #advance(): void {
     if (this.#state === 'stopping') {
-      if (this.pool.live.length === 0) this.#ended()
+      if (this.pool.live.length === 0 && this.#stop !== null) this.#ended(this.#stop)
       return
     }
     // Commands come until the control socket is closed; none of them starts anything any more.
@@ -194,7 +209,7 @@ export class SupervisorCore {
     slot.restarts++
     if (isExceeded && limits.onExceeded === 'exit') {
       const why = `worker ${slot.index} crashed ${crashes} times within ${formatDuration(limits.period)}, last: ${reason}`
-      this.#stopAll(why, false, { exitCode: INTENSITY_EXCEEDED, why })
+      this.#stopAll({ reason: why, urgent: false }, { exitCode: INTENSITY_EXCEEDED, why })
       return
     }
     if (delay === 0) return
@@ -272,54 +287,31 @@ export class SupervisorCore {
   // --- Stop -----------------------------------------------------------------------------------------------------
 
   #stopAll(
-    reason: string,
-    isUrgent: boolean,
+    { reason, urgent: isUrgent, repeated: isRepeated = false }: StopOrder,
     end: { exitCode: number; why: string | null } = { exitCode: 0, why: null },
   ): void {
     if (this.#state === 'stopped') return
-    if (this.#stop === null) this.#beginStop(reason, end)
-    if (isUrgent && this.#stop !== null) this.#stop.isUrgent = true
-    for (const handle of this.pool.live) {
-      if (this.#stop?.isUrgent) this.#board.operations.leaveNow(handle)
-      else this.#retire(handle, 'stop')
-    }
-  }
-
-  #beginStop(reason: string, end: { exitCode: number; why: string | null }): void {
-    this.#stop = { at: this.#now, killed: this.#keeper.killed, isUrgent: false, ...end }
+    if (this.#stop !== null) return this.#stop.askedAgain({ isUrgent, isRepeated })
     this.#moveTo('stopping', reason)
-    this.#emit({
-      type: 'progress',
-      progress: { event: 'stopping', reason, budget: this.#release.stopTimeout },
-    })
     const given = this.#notDone('given up: the supervisor is stopping')
+    const { killed: killedBefore } = this.#keeper
+    this.#stop = new Stop(this.#board, { reason, isUrgent, killedBefore, ...end })
     if (this.#turn !== null) this.#answer(this.#turn.requests, given)
     for (const { ids } of this.#queue.takeAll()) this.#answer(ids, given)
     for (const slot of this.pool.slots) this.#clearWait(slot)
+    this.#stop.begin()
   }
 
-  #ended(): void {
-    const stop = this.#stop ?? { at: this.#now, killed: 0, isUrgent: false, exitCode: 0, why: null }
-    const killed = this.#keeper.killed - stop.killed
+  #ended(stop: Stop): void {
     this.#moveTo('stopped', 'no worker is left')
-    const ms = Math.round(this.#now - stop.at)
-    this.#emit({ type: 'progress', progress: { event: 'stopped', ms, forced: killed } })
-    const isForced = killed > 0 || stop.isUrgent
-    const how = isForced ? 'stopped at once' : 'stopped'
-    const said = killed > 0 ? `stopped; ${killed} workers had to be killed` : how
-    const exitCode = stop.exitCode !== 0 ? stop.exitCode : isForced ? 1 : 0
-    const message = stop.why === null ? said : `${said}: ${stop.why}`
-    const { generation } = this.#release
-    this.#emit({
-      type: 'ended',
-      result: { ok: exitCode === 0, exitCode, message, generation, failures: [] },
-    })
+    this.#emit({ type: 'ended', result: stop.end(this.#keeper.killed) })
   }
 
   // --- Small change ---------------------------------------------------------------------------------------------
 
   #timer(key: TimerKey): void {
     if (key === 'forkGate') return
+    if (key === 'shutdownDelay') return this.#stop?.delayIsOver()
     const [kind, number] = key.split(':') as [string, string]
     if (kind === 'slot') {
       const slot = this.pool.slot(Number(number))

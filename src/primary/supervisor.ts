@@ -8,6 +8,7 @@ import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
@@ -18,13 +19,14 @@ import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
-import type { Controllable } from './controllable.js'
+import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
 import { LeaseDesk } from './lease-desk.js'
+import type { ServiceReadiness } from './service-readiness.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
 import { WorkerProcess } from './worker-process.js'
@@ -42,6 +44,8 @@ export interface SupervisorOptions {
 interface SupervisorEvents {
   progress: [Progress]
   stateChanged: [SupervisorState]
+  /** A stop does not wait any longer. */
+  drainBegun: []
 }
 
 export class Supervisor extends EventEmitter<SupervisorEvents> implements Controllable {
@@ -108,6 +112,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#status = new StatusReader({
       core: this.#core,
       name: settings.name,
+      health: settings.health === undefined ? null : healthUrl(settings.health),
       script: () => this.#generations.scriptOf(this.#core.generation),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
@@ -126,6 +131,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   get state(): SupervisorState {
     return this.#core.state
+  }
+
+  get readiness(): ServiceReadiness {
+    return this.#core.readiness
   }
 
   status(): Promise<SupervisorStatus> {
@@ -172,11 +181,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   }
 
   async stop(
-    { now = false, reason = 'stop' }: { now?: boolean; reason?: string } = {},
+    { now = false, repeated = false, reason = 'stop' }: StopRequest = {},
     onProgress?: (progress: Progress) => void,
   ): Promise<OperationResult> {
     if (onProgress !== undefined) this.on('progress', onProgress)
-    this.#enqueue({ type: 'stop', reason, urgent: now })
+    this.#enqueue({ type: 'stop', reason, urgent: now, repeated })
     const result = await this.ended
     if (onProgress !== undefined) this.off('progress', onProgress)
     return result
@@ -261,13 +270,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#changes.begun(effect.requests)
       case 'changeEnded':
         return this.#changes.ended(effect.requests, effect.result)
+      case 'drainBegun':
+        this.emit('drainBegun')
+        return
       case 'ended':
         return this.#end(effect.result)
     }
   }
 
   #progress(progress: Progress): void {
-    if (progress.event === 'stopping') {
+    if (progress.event === 'stopping' || progress.event === 'draining') {
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }

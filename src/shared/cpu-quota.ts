@@ -23,9 +23,11 @@ export const cgroupQuota = (root = ''): number | null => {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
     if (path === '') return []
     if (controllers === '') return quotasUpwards(`${root}/sys/fs/cgroup`, path, quotaOfV2)
-    return controllers.split(',').includes('cpu')
-      ? quotasUpwards(`${root}/sys/fs/cgroup/${controllers}`, path, quotaOfV1)
-      : []
+    if (!controllers.split(',').includes('cpu')) return []
+    // The folder is not always called as the kernel writes it: it says `cpuacct,cpu` where `cpu,cpuacct` is mounted.
+    return [...new Set([controllers, 'cpu,cpuacct', 'cpu'])].flatMap((mount) =>
+      quotasUpwards(`${root}/sys/fs/cgroup/${mount}`, path, quotaOfV1),
+    )
   })
   return quotas.length === 0 ? null : Math.min(...quotas)
 }

@@ -20,6 +20,10 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The runtime folder cannot be used safely (owner, mode, symlink, path length).',
   },
+  FORKSAFE_ERR_HEALTH_ADDRESS: {
+    retryable: true,
+    meaning: 'The address of the option health cannot be listened on.',
+  },
   FORKSAFE_ERR_NAME_RUNNING: { retryable: true, meaning: 'A supervisor of this name is already running.' },
   FORKSAFE_ERR_NOT_RUNNING: { retryable: true, meaning: 'No supervisor of this name is running.' },
   FORKSAFE_ERR_NAME_AMBIGUOUS: { retryable: false, meaning: 'Several supervisors run and none was named.' },

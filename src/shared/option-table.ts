@@ -5,6 +5,7 @@
 import { LOG_LEVELS } from './log-level.js'
 import {
   type Reader,
+  readAddress,
   readChoice,
   readDuration,
   readHook,
@@ -56,6 +57,8 @@ export interface OptionSpec<Value> {
 const READY_TIMEOUT = 30_000
 /** Below the 30 s after which Kubernetes kills. */
 const STOP_TIMEOUT = 25_000
+/** Only where others have to hear first that this instance leaves. */
+const SHUTDOWN_DELAY = 0
 const MIN_UPTIME = 1_000
 const FORK_WINDOW_TIMEOUT = 2_000
 const MAX_SURGE = 1
@@ -69,7 +72,7 @@ const MIN_LOG_SIZE = 1024
 
 type PlainDefault = Exclude<
   OptionKey,
-  'script' | 'name' | 'config' | 'cwd' | 'logFile' | 'beforeFork' | 'afterFork'
+  'script' | 'name' | 'config' | 'cwd' | 'health' | 'logFile' | 'beforeFork' | 'afterFork'
 >
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
@@ -81,6 +84,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   minUptime: MIN_UPTIME,
   restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
+  shutdownDelay: SHUTDOWN_DELAY,
   maxSurge: MAX_SURGE,
   connectRate: CONNECT_RATE,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
@@ -195,6 +199,20 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '25s',
     read: readDuration({ min: 1 }),
     elsewhere: ['killTimeout', 'shutdownTimeout', 'gracefulTimeout'],
+  },
+  shutdownDelay: {
+    summary: 'how long all go on serving after a stop was asked for, not ready any more; then they drain',
+    placeholder: 'time',
+    byDefault: '0',
+    read: readDuration({ min: 0 }),
+    elsewhere: ['drainDelay', 'preStopDelay', 'gracefulDelay'],
+  },
+  health: {
+    summary: 'port, or host:port, on which the supervisor answers GET /livez and /readyz',
+    placeholder: 'address',
+    byDefault: 'none',
+    read: readAddress,
+    elsewhere: ['healthPort', 'healthCheck', 'probe', 'livez', 'readyz'],
   },
   maxSurge: {
     summary: 'how many replacements may be starting at once in a rolling restart',

@@ -3,6 +3,7 @@
 import { usableCpus } from './cpu-quota.js'
 import { type DurationBounds, parseDuration, show } from './duration.js'
 import { ForksafeError } from './errors.js'
+import { type HealthAddress, readHealthAddress } from './health-address.js'
 import { type ForkHook, MAX_WORKERS, type RestartLimits } from './settings.js'
 import { parseSize } from './size.js'
 
@@ -56,6 +57,20 @@ export const readSize =
   (min: number): Reader<number> =>
   (field, raw) =>
     parseSize(field, raw, min)
+
+/** A port of the loopback, or HOST:PORT. */
+export const readAddress: Reader<HealthAddress> = (field, raw) => {
+  const text = typeof raw === 'number' || typeof raw === 'string' ? String(raw) : ''
+  const address = readHealthAddress(text)
+  if (address === null) {
+    throw invalidOption(
+      field,
+      raw,
+      'is no address to listen on; write a port (9090) for this machine alone, or HOST:PORT (0.0.0.0:9090)',
+    )
+  }
+  return address
+}
 
 export const readChoice =
   <Choice extends string>(...choices: readonly Choice[]): Reader<Choice> =>

@@ -47,7 +47,10 @@ export type Progress =
   | { event: 'scaling'; from: number; to: number }
   | { event: 'scaled'; from: number; to: number; ms: number }
   | { event: 'scaleFailed'; from: number; to: number; failures: WorkerFailure[] }
-  | { event: 'stopping'; reason: string; budget: number }
+  /** `budget`: ms until all is over; everything goes on serving for the first `delay` of them. */
+  | { event: 'stopping'; reason: string; delay: number; budget: number }
+  /** The delay of a stop is over, or was cut short: the workers drain. */
+  | { event: 'draining'; reason: string; budget: number }
   | { event: 'stopped'; ms: number; forced: number }
 
 export interface WorkerFailure {

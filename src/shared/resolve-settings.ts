@@ -195,6 +195,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     given(layers, key)?.value ?? structuredClone(DEFAULTS[key])
   const beforeFork = given(layers, 'beforeFork')?.value
   const afterFork = given(layers, 'afterFork')?.value
+  const health = given(layers, 'health')?.value
   const logFile = logFileOf(layers)
   const script = scriptOf(layers)
   const settings: Settings = {
@@ -207,6 +208,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     minUptime: value('minUptime'),
     restart: value('restart'),
     stopTimeout: value('stopTimeout'),
+    shutdownDelay: value('shutdownDelay'),
     maxSurge: value('maxSurge'),
     connectRate: value('connectRate'),
     forkWindowTimeout: value('forkWindowTimeout'),
@@ -218,6 +220,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     logMaxSize: value('logMaxSize'),
     logMaxFiles: value('logMaxFiles'),
     secrets: secretNames(layers),
+    ...(health === undefined ? {} : { health }),
     ...(logFile === undefined ? {} : { logFile }),
     ...(beforeFork === undefined ? {} : { beforeFork }),
     ...(afterFork === undefined ? {} : { afterFork }),

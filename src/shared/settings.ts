@@ -1,6 +1,7 @@
 // The settings a supervisor runs with: what the option table (src/shared/option-table.ts) makes of flags,
 // environment, file and defaults. All parsed and checked; durations in ms.
 
+import type { HealthAddress } from './health-address.js'
 import type { LogLevel } from './log-level.js'
 import type { Readiness } from './worker-environment.js'
 
@@ -20,6 +21,10 @@ export interface Settings {
   minUptime: number
   restart: RestartLimits
   stopTimeout: number
+  /** How long everything goes on serving after a stop was asked for, not ready any more. */
+  shutdownDelay: number
+  /** Where /livez and /readyz are answered; a start decides it, and no reload changes it. */
+  health?: HealthAddress
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */

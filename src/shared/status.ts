@@ -52,6 +52,8 @@ export interface SupervisorStatus {
   script: string
   /** Unix time in ms. */
   startedAt: number
+  /** Where /livez and /readyz are answered, `http://127.0.0.1:9090`; null where nowhere. */
+  health: string | null
   logs: LogStatus
   workers: WorkerStatus[]
 }

@@ -66,6 +66,7 @@ const status: SupervisorStatus = {
   generation: 3,
   script: '/srv/a\x1b.js',
   startedAt: 0,
+  health: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [
     worker(0, { clients: [feed, { ...feed, name: 'bot', role: 'standby', state: 'idle', pending: 3 }] }),
@@ -189,7 +190,7 @@ const EVENTS: Progress[] = [
   },
   { event: 'workerExited', code: 1, signal: null, reason: 'boom\x1b', expected: false, ...ref },
   { event: 'workerWaiting', slot: 0, ms: 250, reason: 'boom', crashes: 2 },
-  { event: 'stopping', reason: 'asked', budget: 25_000 },
+  { event: 'stopping', reason: 'asked', delay: 0, budget: 25_000 },
 ]
 
 t.test('events are plain lines that stand under each other', async (t) => {

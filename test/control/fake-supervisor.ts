@@ -14,6 +14,7 @@ export const SAMPLE_STATUS: SupervisorStatus = {
   generation: 2,
   script: '/srv/app.js',
   startedAt: 1_000,
+  health: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [],
 }

@@ -26,6 +26,7 @@ export const release = (generation: number, overrides: Partial<Release> = {}): R
   readyTimeout: 5_000,
   minUptime: 1_000,
   stopTimeout: 3_000,
+  shutdownDelay: 0,
   restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
   ...overrides,
 })
@@ -48,6 +49,7 @@ export class CoreWorld {
   readonly processes = new Map<number, FakeProcess>()
   readonly sent: { id: number; message: PrimaryMessage }[] = []
   isStarted = false
+  isDrainBegun = false
   forks = 0
   /** What a worker does, by generation and slot; GOOD unless said otherwise. */
   behaviour: (generation: number, slot: number) => Behaviour = () => GOOD
@@ -132,6 +134,9 @@ export class CoreWorld {
         return
       case 'started':
         this.isStarted = true
+        return
+      case 'drainBegun':
+        this.isDrainBegun = true
         return
       case 'resolveRelease':
         return this.#later(5, () => {

@@ -273,7 +273,7 @@ t.test('a second stop makes the workers leave at once', async (t) => {
   })
   world.command({ type: 'stop', reason: 'SIGINT', urgent: false })
   world.pass(100)
-  world.command({ type: 'stop', reason: 'SIGINT', urgent: true })
+  world.command({ type: 'stop', reason: 'SIGINT', urgent: false, repeated: true })
   world.pass(20)
   t.equal(world.processes.size, 0)
   t.same(world.sent.filter(({ message }) => message.type === 'leave').length, 2)

@@ -36,6 +36,21 @@ t.test('version 1: cfs quota and period, -1 is none', async (t) => {
   t.equal(cgroupQuota(root), 1.5)
 })
 
+t.test('version 1: the folder may be called otherwise than the kernel writes it', async (t) => {
+  const root = t.testdir({
+    proc: { self: { cgroup: '4:cpuacct,cpu:/docker/abc\n' } },
+    sys: {
+      fs: {
+        cgroup: {
+          // In a container with its own view of cgroups: the files lie at the mount.
+          'cpu,cpuacct': { 'cpu.cfs_quota_us': '250000\n', 'cpu.cfs_period_us': '100000\n' },
+        },
+      },
+    },
+  })
+  t.equal(cgroupQuota(root), 2.5)
+})
+
 t.test('inside a container the files lie at the mount although the path is the host’s', async (t) => {
   const root = t.testdir({
     proc: { self: { cgroup: '0::/kubepods/pod1/abc\n' } },

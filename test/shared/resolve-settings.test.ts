@@ -21,6 +21,7 @@ t.test('defaults hold when nobody says anything', async (t) => {
     minUptime: 1_000,
     restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
     stopTimeout: 25_000,
+    shutdownDelay: 0,
     maxSurge: 1,
     connectRate: 20,
     forkWindowTimeout: 2_000,

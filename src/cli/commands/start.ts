@@ -2,6 +2,7 @@
 // With --detach it runs in a process of its own that outlives the terminal (src/cli/detach.ts).
 
 import { Option } from 'commander'
+import { endBySignalsAsFirst } from '../../manager/first-process.js'
 import { invalidOption } from '../../shared/option-values.js'
 import type { Settings } from '../../shared/settings.js'
 import type { Call, Command } from '../command.js'
@@ -61,6 +62,7 @@ const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
 }
 
 const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<number> => {
+  const onSignalsTaken = endBySignalsAsFirst()
   const read = settingsReader(call)
   // At the same time: the check of a script may take a process of its own.
   const [{ settings }, { startSupervisor }] = await Promise.all([
@@ -73,6 +75,7 @@ const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<numbe
     signals: true,
     ownsProcess: true,
     toStreams: !isDetached,
+    onSignalsTaken,
   })
   return (await ended).exitCode
 }

@@ -33,7 +33,9 @@ export const progressLine = (progress: Progress): string | null => {
     case 'scaling':
       return `scaling from ${count(progress.from, 'worker')} to ${progress.to}`
     case 'stopping':
-      return `stopping within ${formatDuration(progress.budget)}`
+      return stoppingLine(progress)
+    case 'draining':
+      return `draining within ${formatDuration(progress.budget)}`
     case 'reloaded':
     case 'reloadFailed':
     case 'restarted':
@@ -50,6 +52,10 @@ export const progressLine = (progress: Progress): string | null => {
 
 export const failureLine = ({ slot, pid, reason }: WorkerFailure): string =>
   `  worker ${slot}${pid === null ? '' : `  pid ${pid}`}  ${printable(reason)}`
+
+/** An older supervisor knows no delay. */
+const stoppingLine = ({ budget, delay = 0 }: { budget: number; delay?: number }): string =>
+  `stopping within ${formatDuration(budget)}${delay === 0 ? '' : `, serving goes on for ${formatDuration(delay)}`}`
 
 const leaseName = ({ kind, identity }: LeaseRef): string => `${kind} ${printable(identity)}`
 

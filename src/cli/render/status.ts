@@ -30,7 +30,7 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     ...status.workers.map((worker) => workerRow(worker, view)),
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
-  const notes = [...exits, ...droppedLines(status, colors)]
+  const notes = [...exits, ...healthOf(status, colors), ...droppedLines(status, colors)]
   return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
@@ -83,6 +83,10 @@ const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusVie
           `slot ${slot} last: ${printable(lastExit.reason)} (${formatUptime(now - lastExit.at)} ago)`,
         ),
       ]
+
+/** An older supervisor says nothing of it. */
+const healthOf = ({ health }: SupervisorStatus, colors: Colors): string[] =>
+  health == null ? [] : [colors.dim(`health at ${printable(health)}/livez and /readyz`)]
 
 const droppedLines = ({ logs }: SupervisorStatus, colors: Colors): string[] =>
   logs.dropped === 0
