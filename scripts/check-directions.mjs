@@ -16,8 +16,9 @@ const MAY_IMPORT = {
   relay: ['client', 'lease', 'shared'],
   worker: ['relay', 'client', 'lease', 'fork', 'observe', 'shared'],
   primary: ['lease', 'fork', 'observe', 'shared'],
-  control: ['primary', 'lease', 'fork', 'observe', 'shared'],
-  cli: ['control', 'primary', 'lease', 'fork', 'observe', 'shared'],
+  manager: ['observe', 'shared'],
+  control: ['manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
+  cli: ['control', 'manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
 }
 /** Libraries with rough edges: each is known to one file. */
 const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage', 'pino', 'rotating-file-stream']

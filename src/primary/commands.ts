@@ -49,6 +49,8 @@ export type Command =
   /** `urgent`: a second stop signal, or `stop --now`. */
   | { type: 'stop'; reason: string; urgent: boolean }
   | { type: 'timer'; key: TimerKey }
+  /** Answered by an effect of the same name: commands are decided. */
+  | { type: 'pulse' }
 
 /** Timers of one worker, by its id. */
 export type WorkerTimer = 'ready' | 'probation' | 'signalled' | 'terminate' | 'kill'
@@ -85,6 +87,7 @@ export type Effect =
   | { type: 'kill'; id: number; signal: 'SIGTERM' | 'SIGKILL' }
   | { type: 'setTimer'; key: TimerKey; ms: number }
   | { type: 'clearTimer'; key: TimerKey }
+  | { type: 'pulse' }
   | { type: 'progress'; progress: Progress }
   | { type: 'stateChanged'; state: SupervisorState }
   /** All workers are ready for the first time. */

@@ -97,6 +97,8 @@ export class SupervisorCore {
         return this.#stopAll(command.reason, command.urgent)
       case 'timer':
         return this.#timer(command.key)
+      case 'pulse':
+        return this.#emit({ type: 'pulse' })
       default: {
         const handle = this.pool.get(command.id)
         if (handle !== undefined) this.#keeper.handle(handle, command)
