@@ -12,11 +12,11 @@ const MAY_IMPORT = {
   lease: ['shared'],
   fork: ['shared'],
   observe: ['shared'],
-  manager: ['observe', 'shared'],
   client: ['shared'],
   relay: ['client', 'lease', 'shared'],
   worker: ['relay', 'client', 'lease', 'fork', 'observe', 'shared'],
   primary: ['lease', 'fork', 'observe', 'shared'],
+  manager: ['observe', 'shared'],
   control: ['manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
   cli: ['control', 'manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
 }

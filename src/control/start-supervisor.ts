@@ -2,6 +2,7 @@
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
 import { missingInit } from '../manager/first-process.js'
+import { connectToSystemd, type Systemd } from '../manager/systemd.js'
 import { LogBuffer } from '../observe/log-buffer.js'
 import { openOutput } from '../observe/open-output.js'
 import { Redactor } from '../observe/redactor.js'
@@ -17,7 +18,7 @@ import {
   writeRunRecord,
 } from '../primary/run-record.js'
 import { installSignals, signalEchoOf } from '../primary/signals.js'
-import { Supervisor } from '../primary/supervisor.js'
+import { Supervisor, startConcurrency } from '../primary/supervisor.js'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { closeInOrder } from '../shared/closing-order.js'
 import { formatDuration } from '../shared/duration.js'
@@ -89,8 +90,11 @@ export const startSupervisor = async ({
   process.on('exit', onExit)
   undo.push(() => process.removeListener('exit', onExit))
   undo.push(() => output.end())
+  const systemd = connectToSystemd(warn)
+  undo.push(() => systemd.end())
   undo.push(onSecrets((values) => redactor.add(values, 'told')))
   try {
+    systemd.starting(startBudget(settings))
     undo.push(
       await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
     )
@@ -116,6 +120,7 @@ export const startSupervisor = async ({
       onRunChanged: ({ state, pids, goneBy }) =>
         keepRecord({ ...self, name: settings.name, state, goneBy, workers: pids.map(processIdentity) }),
     })
+    tellSystemd(systemd, supervisor)
     undo.push(takeOverProcess('primary'), closeResourcesOnExit())
     // Closed after everything else: whoever probes sees "not ready" to the end, and never a refused connection before it.
     if (settings.health !== undefined) {
@@ -148,11 +153,13 @@ export const startSupervisor = async ({
     supervisor.start()
     const ended = supervisor.ended.then(async (result) => {
       await clientsClosed
+      systemd.ended(result.message)
       await undoAll()
       return isFaulty ? { ...result, ok: false, exitCode: 1 } : result
     })
     return { supervisor, ended }
   } catch (error) {
+    systemd.ended(`not started: ${redactor.text(messageOf(error))}`)
     await undoAll()
     throw error
   }
@@ -165,6 +172,15 @@ const actionsOf = (supervisor: Supervisor) => ({
 })
 
 const addressOf = ({ health }: Settings): string => (health === undefined ? 'none' : healthUrl(health))
+/** ms in which all workers are ready if each of them needs all of its time: so many start at once. */
+const startBudget = ({ workers, readyTimeout }: Settings): number =>
+  Math.ceil(workers / startConcurrency()) * readyTimeout
+
+const tellSystemd = (systemd: Systemd, supervisor: Supervisor): void => {
+  systemd.watch(supervisor)
+  supervisor.on('stateChanged', (state) => systemd.moved(state))
+  supervisor.on('progress', (progress) => systemd.progress(progress))
+}
 
 /** Whether a terminal started this process: closing it must leave no orphan behind. */
 const isOnTerminal = (): boolean =>

@@ -50,6 +50,8 @@ export type Command =
   /** `urgent`: nothing is waited for. `repeated`: a further stop signal, which ends what is waited for now. */
   | { type: 'stop'; reason: string; urgent: boolean; repeated?: boolean }
   | { type: 'timer'; key: TimerKey }
+  /** Answered by an effect of the same name: commands are decided. */
+  | { type: 'pulse' }
 
 /** Timers of one worker, by its id. */
 export type WorkerTimer = 'ready' | 'probation' | 'signalled' | 'terminate' | 'kill'
@@ -86,6 +88,7 @@ export type Effect =
   | { type: 'kill'; id: number; signal: 'SIGTERM' | 'SIGKILL' }
   | { type: 'setTimer'; key: TimerKey; ms: number }
   | { type: 'clearTimer'; key: TimerKey }
+  | { type: 'pulse' }
   | { type: 'progress'; progress: Progress }
   | { type: 'stateChanged'; state: SupervisorState }
   /** All workers are ready for the first time. */

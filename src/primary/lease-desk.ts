@@ -31,6 +31,8 @@ export interface LeaseDeskActions {
 
 /** ms */
 const NEWS_DELAY = 20
+/** What was due that long ago, in ms, and is due still, is not decided any more. */
+const OVERDUE = 1_000
 
 export class LeaseDesk {
   readonly #actions: LeaseDeskActions
@@ -132,6 +134,13 @@ export class LeaseDesk {
   #standbyIn(slot: number, lease: string): number | undefined {
     const ids = this.#claims.forLease(lease).map(({ worker }) => worker)
     return ids.filter((id) => this.#workers.get(id)?.slot === slot).at(-1)
+  }
+
+  /** Has the arbiter decide what is due, and says whether nothing is due any more. */
+  answers(): boolean {
+    this.#decide({ type: 'tick' })
+    const next = this.#arbiter.nextDeadline()
+    return next === null || next > monotonicNow() - OVERDUE
   }
 
   end(): void {

@@ -112,6 +112,8 @@ export class SupervisorCore {
         return this.#stopAll(command)
       case 'timer':
         return this.#timer(command.key)
+      case 'pulse':
+        return this.#emit({ type: 'pulse' })
       default: {
         const handle = this.pool.get(command.id)
         if (handle !== undefined) this.#keeper.handle(handle, command)

@@ -14,7 +14,7 @@ import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
-import type { SupervisorState, SupervisorStatus } from '../shared/status.js'
+import type { Census, SupervisorState, SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
@@ -48,6 +48,9 @@ interface SupervisorEvents {
   drainBegun: []
 }
 
+/** How many workers may be starting at once when slots are filled. */
+export const startConcurrency = (): number => Math.max(2, availableParallelism())
+
 export class Supervisor extends EventEmitter<SupervisorEvents> implements Controllable {
   /** Settles when all workers were ready for the first time; null if the supervisor stopped before. */
   readonly started: Promise<true | null>
@@ -78,6 +81,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #status: StatusReader
   readonly #otherVersions = new Set<string>()
   #goneBy: number | null = null
+  #pulses = 0
   #tellStarted: (value: true | null) => void = () => {}
   #tellEnded: (result: OperationResult) => void = () => {}
 
@@ -89,7 +93,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#onRunChanged = onRunChanged
     this.#core = new SupervisorCore({
       release: this.#generations.begin(1, settings),
-      startConcurrency: Math.max(2, availableParallelism()),
+      startConcurrency: startConcurrency(),
       random: Math.random,
     })
     this.#dials = new DialDesk({
@@ -135,6 +139,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   get readiness(): ServiceReadiness {
     return this.#core.readiness
+  }
+
+  census(): Census {
+    const { slots, live } = this.#core.pool
+    const ready = slots.filter(({ serving }) => serving?.state === 'ready').length
+    return { generation: this.#core.generation, wanted: slots.length, ready, live: live.length }
+  }
+
+  /** Whether a command that comes now is decided, and the arbiter of leases has decided what was due. */
+  answers(): boolean {
+    const before = this.#pulses
+    this.#enqueue({ type: 'pulse' })
+    return this.#pulses > before && this.#leases.answers()
   }
 
   status(): Promise<SupervisorStatus> {
@@ -258,6 +275,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#timers.clear(effect.key)
       case 'progress':
         return this.#progress(effect.progress)
+      case 'pulse':
+        this.#pulses++
+        return
       case 'stateChanged':
         this.emit('stateChanged', effect.state)
         return this.#runChanged()

@@ -96,13 +96,24 @@ const PM2_VARIABLES = [
   'write',
 ] as const
 
+/**
+ * The whole of systemd's protocol, and no prefix: LISTEN_PORT or WATCHDOG_URL would be the application's. What a service
+ * may want to know of its unit (RUNTIME_DIRECTORY, CREDENTIALS_DIRECTORY, INVOCATION_ID) stays.
+ */
 const SERVICE_VARIABLES = [
   'NOTIFY_SOCKET',
   'WATCHDOG_USEC',
   'WATCHDOG_PID',
   'LISTEN_FDS',
   'LISTEN_PID',
+  'LISTEN_PIDFDID',
   'LISTEN_FDNAMES',
+  'FDSTORE',
+  'MAINPID',
+  'MAINPIDFDID',
+  'MANAGERPID',
+  'MANAGERPIDFDID',
+  'SYSTEMD_EXEC_PID',
 ]
 
 /** For `cluster.fork`, which lays it over the primary's environment; `undefined` takes a variable out. */

@@ -57,3 +57,13 @@ export interface SupervisorStatus {
   logs: LogStatus
   workers: WorkerStatus[]
 }
+
+/** How many workers there are, and how many there shall be. */
+export interface Census {
+  generation: number
+  wanted: number
+  /** Slots that have a ready worker. */
+  ready: number
+  /** Every worker that is not gone. */
+  live: number
+}

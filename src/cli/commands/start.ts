@@ -54,6 +54,9 @@ export const startCommand: Command = {
 /** The variable by which a detached process knows that it is one; its command line is the same. */
 const DETACHED = 'FORKSAFE_DETACHED'
 
+/** Detached from a shell that runs in a service, it must not speak in that service's name. */
+const NO_SERVICE = { NOTIFY_SOCKET: undefined, WATCHDOG_USEC: undefined, WATCHDOG_PID: undefined }
+
 const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
   const is = env[DETACHED] !== undefined
   // Not for the workers, which may start supervisors of their own.
@@ -89,6 +92,13 @@ const detach = async (call: Call): Promise<number> => {
       'cannot be used under pm2, which would watch a process that has ended; leave it out',
     )
   }
+  if (env.NOTIFY_SOCKET !== undefined && env.SYSTEMD_EXEC_PID === String(process.pid)) {
+    throw invalidOption(
+      '--detach',
+      true,
+      'cannot be used in a unit with Type=notify, which would watch a process that has ended; leave it out',
+    )
+  }
   const { DetachedStartError, startDetached } = await import('../detach.js')
   const { logPaths } = await import('../log-folder.js')
   const { settings } = await settingsReader(call)()
@@ -104,7 +114,7 @@ const detach = async (call: Call): Promise<number> => {
         argv: detachedArgv(process.argv.slice(1), settings, logFile),
         settings,
         errorFile: paths.errors,
-        env: { ...env, [DETACHED]: '1' },
+        env: { ...env, ...NO_SERVICE, [DETACHED]: '1' },
         signal: interrupted.signal,
         tell,
       })
