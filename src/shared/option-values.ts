@@ -57,6 +57,12 @@ export const readSize =
   (field, raw) =>
     parseSize(field, raw, min)
 
+/** The same, or 0 for none. */
+export const readOrNone =
+  (read: Reader<number>): Reader<number> =>
+  (field, raw, form) =>
+    raw === 0 || (form === 'text' && raw === '0') ? 0 : read(field, raw, form)
+
 export const readChoice =
   <Choice extends string>(...choices: readonly Choice[]): Reader<Choice> =>
   (field, raw) => {

@@ -1,6 +1,7 @@
 // A status as a headline and a table, for people. For programs `--json` prints the status as it is.
 
 import type { LeaseOwner } from '../../shared/lease-provider.js'
+import { describeBreach } from '../../shared/limits.js'
 import { printable } from '../../shared/printable.js'
 import type { ClientReport } from '../../shared/resources.js'
 import type { SupervisorStatus, WorkerStatus } from '../../shared/status.js'
@@ -30,7 +31,8 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     ...status.workers.map((worker) => workerRow(worker, view)),
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
-  const notes = [...exits, ...droppedLines(status, colors)]
+  const breaches = status.workers.flatMap((worker) => breachOf(worker, colors))
+  const notes = [...breaches, ...exits, ...droppedLines(status, colors)]
   return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
@@ -83,6 +85,10 @@ const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusVie
           `slot ${slot} last: ${printable(lastExit.reason)} (${formatUptime(now - lastExit.at)} ago)`,
         ),
       ]
+
+/** A supervisor of an older version tells nothing of it. */
+const breachOf = ({ slot, overLimit }: WorkerStatus, colors: Colors): string[] =>
+  overLimit == null ? [] : [colors.yellow(`slot ${slot} is to be replaced: ${describeBreach(overLimit)}`)]
 
 const droppedLines = ({ logs }: SupervisorStatus, colors: Colors): string[] =>
   logs.dropped === 0
