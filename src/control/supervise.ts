@@ -35,6 +35,17 @@ export interface SuperviseOptions {
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number
+  /** Resident memory of a worker beyond which it is replaced, start first. Default none; so for the others, save the last. */
+  maxMemory?: Size
+  /** Beyond it a worker is told to leave at once. */
+  maxMemoryHard?: Size
+  /** Percent of one core, as the mean over `maxCpuPeriod` (30 s). */
+  maxCpu?: number
+  maxCpuPeriod?: Duration
+  /** How long a worker serves, give or take a tenth. */
+  maxUptime?: Duration
+  /** How long a ready worker's event loop may stand still. Default 60 s; 0: for ever. */
+  hangTimeout?: Duration
   forkWindowTimeout?: Duration
   cwd?: string
   env?: Readonly<Record<string, string>>

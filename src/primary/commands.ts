@@ -2,6 +2,7 @@
 // timers all become commands in one queue (src/primary/supervisor.ts); the core (src/primary/supervisor-core.ts)
 // answers each with effects.
 
+import type { LimitBreach } from '../shared/limits.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { ForcedEnd, PrimaryMessage, ReadyBy } from '../shared/protocol.js'
 import type { RestartLimits } from '../shared/settings.js'
@@ -38,6 +39,8 @@ export type Command =
   | { type: 'workerFault'; id: number; text: string }
   /** It did what makes its channel or itself unusable; it is replaced, start first. */
   | { type: 'workerMisbehaved'; id: number; reason: string }
+  /** It is over one of its limits. */
+  | { type: 'workerOverLimit'; id: number; breach: LimitBreach }
   | { type: 'workerExited'; id: number; end: ProcessEnd }
   /** What is exclusive is being handed to a worker on trial; it can hold it; it cannot. */
   | { type: 'leaseTrial'; id: number; state: 'trying' | 'passed' | 'failed'; reason: string }

@@ -2,6 +2,7 @@
 
 import type { LogLine } from '../observe/log-buffer.js'
 import { formatDuration } from '../shared/duration.js'
+import { describeBreach, type LimitName } from '../shared/limits.js'
 import type { Progress, WorkerFailure } from '../shared/progress.js'
 import { formatSeconds } from './worker-handle.js'
 
@@ -23,6 +24,11 @@ export const describeProgress = (
       return {
         level: progress.expected && progress.reason === 'drained' ? 'info' : 'warn',
         text: `worker ${progress.slot} gone: ${progress.reason} (${progress.pid === 0 ? '' : `pid ${progress.pid}, `}generation ${progress.generation})`,
+      }
+    case 'workerOverLimit':
+      return {
+        level: progress.limit === 'maxUptime' ? 'info' : 'warn',
+        text: `worker ${progress.slot} is ${consequenceOf(progress.limit)}: ${describeBreach(progress)} (pid ${progress.pid}, generation ${progress.generation})`,
       }
     case 'workerWaiting':
       return {
@@ -92,6 +98,11 @@ export const describeProgress = (
         `stopped in ${formatSeconds(progress.ms)}${progress.forced === 0 ? '' : `, ${progress.forced} killed`}`,
       )
   }
+}
+
+const consequenceOf = (limit: LimitName): string => {
+  if (limit === 'hangTimeout') return 'killed'
+  return limit === 'maxMemoryHard' ? 'sent away' : 'to be replaced'
 }
 
 const lease = ({ kind, identity }: { kind: string; identity: string }): string => `${kind} ${identity}`

@@ -2,10 +2,12 @@
 // crashes and replacements. Pure, on the board. Changes that somebody asked for are src/primary/change.ts.
 
 import { formatDuration } from '../shared/duration.js'
+import { describeBreach } from '../shared/limits.js'
 import type { WorkerFailure } from '../shared/progress.js'
 import type { Board } from './board.js'
 import type { Command, Release } from './commands.js'
-import type { ProcessEnd, WorkerHandle } from './worker-handle.js'
+import { LimitBreaches } from './limit-breaches.js'
+import { lackOfMemory, type ProcessEnd, type WorkerHandle } from './worker-handle.js'
 import type { Slot } from './worker-pool.js'
 
 /**
@@ -21,11 +23,13 @@ export class SlotKeeper {
   readonly #board: Board
   /** How many workers may be starting at once when slots are filled. */
   readonly #startConcurrency: number
+  readonly #limits: LimitBreaches
   #killed = 0
 
   constructor(board: Board, startConcurrency: number) {
     this.#board = board
     this.#startConcurrency = startConcurrency
+    this.#limits = new LimitBreaches(board, (handle, reason) => this.#fail(handle, reason))
   }
 
   /** Workers for which the stop ladder got as far as SIGKILL. */
@@ -51,6 +55,8 @@ export class SlotKeeper {
         return
       case 'workerMisbehaved':
         return this.#misbehaved(handle, command.reason)
+      case 'workerOverLimit':
+        return this.#limits.breached(handle, command.breach)
       case 'leaseTrial':
         return this.#leaseTrial(handle, command.state, command.reason)
       case 'workerCondemned':
@@ -72,7 +78,9 @@ export class SlotKeeper {
 
   /** Starts a worker in each slot that has none and is not waiting, and a replacement where one must go. */
   fillSlots(): void {
-    const { pool, operations, change } = this.#board
+    this.#limits.advance()
+    const { pool, operations, change, isStopping } = this.#board
+    if (isStopping) return
     for (const slot of pool.slots) {
       if (change?.holds(slot) || slot.replacement !== null || slot.nextStartAt !== null) continue
       const isEmpty = slot.serving === null
@@ -175,7 +183,7 @@ export class SlotKeeper {
     this.#fail(handle, `was not ready within ${limit}: ${waited}`)
   }
 
-  /** Something is wrong with it before it has taken over: it goes, and the slot deals with it as with a crash. */
+  /** Something is wrong with it, and it cannot wait for a replacement: it goes, and the slot deals with it as with a crash. */
   #fail(handle: WorkerHandle, reason: string): void {
     handle.dropReason = reason
     this.#retire(handle)
@@ -231,10 +239,27 @@ export class SlotKeeper {
         progress: { event: 'workerExited', ...worker, code, signal, reason, expected: wasLeaving },
       })
     }
+    if (handle.overLimit !== null && wasLeaving) this.#noteReplaced(handle, reason, end)
     if (wasLeaving) {
       this.#vacate(handle)
       this.#board.change?.probationPassed(handle)
     } else this.#lost(handle, reason, end)
+  }
+
+  /** Not lost, but whoever looks at the slot wants to know why its worker is a new one. */
+  #noteReplaced(
+    { slot: index, overLimit }: WorkerHandle,
+    reason: string,
+    { code, signal }: ProcessEnd,
+  ): void {
+    const slot = this.#board.pool.slot(index)
+    if (slot === undefined || overLimit === null) return
+    slot.lastExit = {
+      code,
+      signal,
+      reason: `replaced, ${describeBreach(overLimit)}; ${reason}`,
+      at: Date.now(),
+    }
   }
 
   /** A worker went as it was told to. */
@@ -257,14 +282,15 @@ export class SlotKeeper {
     if (this.#board.isStopping) return
     const failure: WorkerFailure = { slot: slot.index, pid: handle.pid, reason }
     if (this.#board.change?.lost(slot, handle, failure, wasReplacement)) return
-    // It should have relieved a worker that must go; that one goes now, and the slot starts afresh.
-    if (!wasReplacement) this.#board.restartLater(slot, signal, reason)
+    // It should have relieved a worker that must go; that one goes now, and the slot starts afresh. Who is over a limit
+    // serves well enough until there is a better one.
+    if (!wasReplacement || slot.serving?.overLimit) this.#board.restartLater(slot, signal, reason)
     else if (slot.serving !== null) this.#retire(slot.serving)
   }
 }
 
 const describeLeave = (handle: WorkerHandle, end: ProcessEnd): string => {
   if (handle.wasKilled) return `killed: did not leave within its time (${handle.drainReason ?? 'stop'})`
-  if (end.signal !== null) return `ended by ${end.signal} while it drained`
+  if (end.signal !== null) return `ended by ${end.signal} while it drained${lackOfMemory(end)}`
   return handle.forcedEnds === 0 ? 'drained' : `drained, ${handle.forcedEnds} ended by force`
 }

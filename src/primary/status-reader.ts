@@ -1,6 +1,6 @@
 // Puts together what `supervisor status` shows: the core's picture, the workers' own reports, figures of the kernel.
 
-import { forgetUsageHistory, resourceUsage } from '../observe/resource-usage.js'
+import { forgetUsageHistory, forgetUsageOf, resourceUsage } from '../observe/resource-usage.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
 import type { LogStatus, SupervisorStatus, WorkerStatus } from '../shared/status.js'
 import type { SupervisorCore } from './supervisor-core.js'
@@ -49,6 +49,8 @@ export class StatusReader {
 
   forget(workerId: number): void {
     this.#reports.delete(workerId)
+    const pid = this.#core.pool.get(workerId)?.pid
+    if (pid != null) forgetUsageOf(pid)
   }
 
   end(): void {
@@ -109,6 +111,7 @@ export class StatusReader {
       restarts: slot?.restarts ?? 0,
       lastExit: slot?.lastExit ?? null,
       nextStartAt: null,
+      overLimit: handle.overLimit,
       uptimeMs: Math.round(performance.now() - handle.askedAt),
       rssBytes: figures?.rssBytes ?? null,
       cpuPercent: figures?.cpuPercent ?? null,
@@ -128,6 +131,7 @@ const waitingRow = (slot: Slot): WorkerStatus => ({
   lastExit: slot.lastExit,
   nextStartAt:
     slot.nextStartAt === null ? null : Math.round(Date.now() + slot.nextStartAt - performance.now()),
+  overLimit: null,
   uptimeMs: 0,
   rssBytes: null,
   cpuPercent: null,

@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
+import { OomKills } from '../observe/oom-kills.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
@@ -26,9 +27,12 @@ import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
 import { LeaseDesk } from './lease-desk.js'
+import { LimitWatch } from './limit-watch.js'
 import type { ServiceReadiness } from './service-readiness.js'
 import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
+import type { ProcessEnd } from './worker-handle.js'
+import type { WatchedWorker } from './worker-limits.js'
 import { WorkerProcess } from './worker-process.js'
 
 export interface SupervisorOptions {
@@ -79,7 +83,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #dials: DialDesk
   readonly #leases: LeaseDesk
   readonly #status: StatusReader
+  readonly #limits: LimitWatch
+  readonly #oomKills = new OomKills()
   readonly #otherVersions = new Set<string>()
+  /** Workers whose runtime knows every message of ours. */
+  readonly #ofOurVersion = new Set<number>()
   #goneBy: number | null = null
   #pulses = 0
   #tellStarted: (value: true | null) => void = () => {}
@@ -120,6 +128,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       script: () => this.#generations.scriptOf(this.#core.generation),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
+    })
+    this.#limits = new LimitWatch({
+      ready: () => this.#readyWorkers(),
+      askBeat: (id) => this.#processes.get(id)?.tell({ type: 'askBeat' }),
+      breached: (id, breach) => this.#enqueue({ type: 'workerOverLimit', id, breach }),
     })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
@@ -303,6 +316,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }
+    if (progress.event === 'workerReady') this.#limits.look()
     const { level, text } = describeProgress(progress)
     this.log(level, text, { ...progress })
     this.#changes.tell(progress)
@@ -388,7 +402,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#debugMessage(id, message)
     switch (message.type) {
       case 'hello':
-        return this.#greeted(message.version)
+        return this.#greeted(id, message.version)
       case 'ready':
         return this.#enqueue({ type: 'workerReady', id, by: message.by })
       case 'listening':
@@ -403,6 +417,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#output.redactor.add(message.values, 'told')
       case 'report':
         return this.#status.reported(id, message.id, message.report)
+      case 'beat':
+        return this.#limits.beat(id)
       case 'askBarrier':
         return this.#answerBarrier(id, { type: 'barrier', id: message.id })
       case 'askDial':
@@ -421,6 +437,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     if (message.type === 'drain' || message.type === 'leave') this.#leases.leaving(id)
   }
 
+  #readyWorkers(): (WatchedWorker & { pid: number })[] {
+    return this.#core.pool.live.flatMap(({ id, pid, state, readyAt, generation }) => {
+      if (state !== 'ready' || pid === null || readyAt === null) return []
+      const limits = this.#generations.of(generation)
+      return [{ id, pid, readyAt, limits, canBeat: this.#ofOurVersion.has(id) }]
+    })
+  }
+
   /** It is silent, and holds what others wait for: nobody gets it before this process is gone. */
   #condemn(id: number, why: string): void {
     this.#enqueue({ type: 'workerCondemned', id, reason: `was killed: ${why}` })
@@ -430,12 +454,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   /** Without reports, which come often, and never with what a message holds of values. */
   #debugMessage(id: number, { type }: WorkerMessage): void {
     const pid = this.#processes.get(id)?.pid
-    if (type === 'report' || type === 'lease') return
+    if (type === 'report' || type === 'lease' || type === 'beat') return
     this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
   }
 
   /** Updated in place, the package on disk is newer than this process: workers get the new runtime, we keep the old one. */
-  #greeted(version: string): void {
+  #greeted(id: number, version: string): void {
+    if (version === VERSION) this.#ofOurVersion.add(id)
     if (version === VERSION || this.#otherVersions.has(version)) return
     this.#otherVersions.add(version)
     this.log(
@@ -449,8 +474,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#processes.get(id)?.tell(message)
   }
 
-  #exited(id: number, end: Extract<Command, { type: 'workerExited' }>['end']): void {
+  #exited(id: number, how: ProcessEnd): void {
+    const end = how.signal === 'SIGKILL' ? { ...how, outOfMemory: this.#oomKills.look() } : how
     this.#processes.delete(id)
+    this.#ofOurVersion.delete(id)
     this.#forks.forget(id)
     this.#status.forget(id)
     this.#dials.forget(id)
@@ -468,6 +495,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #end(result: OperationResult): void {
     this.#timers.clearAll()
     this.#status.end()
+    this.#limits.end()
     this.#dials.end()
     this.#leases.end()
     this.#tellStarted(null)

@@ -1,6 +1,7 @@
 // The primary's record of one worker: what is known about it, and its lifecycle.
 // It is not the process (src/primary/worker-process.ts) and decides nothing (src/primary/supervisor-core.ts).
 
+import type { LimitBreach } from '../shared/limits.js'
 import type { DrainReason } from '../shared/protocol.js'
 import { transition } from '../shared/state-machine.js'
 import { HANDLE_LIFECYCLE, type HandleState } from './lifecycles.js'
@@ -10,6 +11,8 @@ export interface ProcessEnd {
   code: number | null
   signal: string | null
   failure?: string
+  /** After a SIGKILL: whether the kernel counted a kill for lack of memory just then; `unknown`: it does not say. */
+  outOfMemory?: 'counted' | 'not counted' | 'unknown'
 }
 
 export class WorkerHandle {
@@ -28,6 +31,8 @@ export class WorkerHandle {
   readonly listening = new Set<string>()
   /** It shall go as soon as its replacement is ready: it got a stop signal, or it misbehaved. */
   mustGo = false
+  /** The limit that it crossed and for which it shall be replaced, start first. */
+  overLimit: LimitBreach | null = null
   drainReason: DrainReason | null = null
   /** Why we ended it, when we did so because something was wrong with it. */
   dropReason: string | null = null
@@ -75,8 +80,17 @@ export class WorkerHandle {
         ? ' before it was ready'
         : ` ${formatSeconds(now - this.readyAt)} after it was ready`
     const fault = this.fault === null ? '' : `: ${firstLine(this.fault)}`
-    return this.dropReason === null ? `${how}${when}${fault}` : `${this.dropReason}${fault}`
+    return this.dropReason === null
+      ? `${how}${when}${this.wasKilled ? '' : lackOfMemory(end)}${fault}`
+      : `${this.dropReason}${fault}`
   }
+}
+
+/** What a SIGKILL that nobody here sent comes from, as far as is known. */
+export const lackOfMemory = ({ signal, outOfMemory }: ProcessEnd): string => {
+  if (signal !== 'SIGKILL' || outOfMemory === undefined || outOfMemory === 'not counted') return ''
+  const how = outOfMemory === 'counted' ? 'by' : 'probably by'
+  return `, ${how} the kernel for lack of memory`
 }
 
 export const formatSeconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 0)} s`

@@ -11,6 +11,7 @@ import {
   readHook,
   readName,
   readNodeArgs,
+  readOrNone,
   readPath,
   readPaths,
   readRestart,
@@ -66,13 +67,17 @@ const MAX_SURGE = 1
 const CONNECT_RATE = 20
 /** Ten crashes in a minute are a loop; fewer may be bad luck. */
 const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'backoff' }
+/** Long enough for a busy moment to be none. */
+const MAX_CPU_PERIOD = 30_000
+/** A process of Node takes more than this before it has done anything. */
+const MIN_MEMORY_LIMIT = 16 * 1024 ** 2
 const LOG_MAX_SIZE = 10 * 1024 ** 2
 const LOG_MAX_FILES = 5
 const MIN_LOG_SIZE = 1024
 
 type PlainDefault = Exclude<
   OptionKey,
-  'script' | 'name' | 'config' | 'cwd' | 'health' | 'logFile' | 'beforeFork' | 'afterFork'
+  'script' | 'name' | 'config' | 'cwd' | 'health' | 'logFile' | 'hangTimeout' | 'beforeFork' | 'afterFork'
 >
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
@@ -87,6 +92,11 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   shutdownDelay: SHUTDOWN_DELAY,
   maxSurge: MAX_SURGE,
   connectRate: CONNECT_RATE,
+  maxMemory: 0,
+  maxMemoryHard: 0,
+  maxCpu: 0,
+  maxCpuPeriod: MAX_CPU_PERIOD,
+  maxUptime: 0,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   env: {},
   envFile: [],
@@ -227,6 +237,49 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '20',
     read: readWholeNumber(0, 10_000),
     elsewhere: ['reconnectRate', 'dialRate', 'connectionRate'],
+  },
+  maxMemory: {
+    summary: 'memory of a worker (resident) beyond which it is replaced, start first; 0: none',
+    placeholder: 'size',
+    byDefault: 'none',
+    read: readOrNone(readSize(MIN_MEMORY_LIMIT)),
+    elsewhere: ['maxMemoryRestart', 'memoryLimit', 'maxRss', 'maxMemoryUsage'],
+  },
+  maxMemoryHard: {
+    summary: 'memory of a worker beyond which it is told to leave at once; 0: none',
+    placeholder: 'size',
+    byDefault: 'none',
+    read: readOrNone(readSize(MIN_MEMORY_LIMIT)),
+    elsewhere: ['memoryHardLimit'],
+  },
+  maxCpu: {
+    summary: 'CPU of a worker, in percent of one core, beyond which it is replaced, start first; 0: none',
+    placeholder: 'percent',
+    byDefault: 'none',
+    read: readWholeNumber(0, 100_000),
+    elsewhere: ['cpuLimit', 'maxCpuUsage'],
+  },
+  maxCpuPeriod: {
+    summary: 'how long a worker must use more than maxCpu, in the mean',
+    placeholder: 'time',
+    byDefault: '30s',
+    read: readDuration({ min: 1_000 }),
+    elsewhere: ['cpuPeriod'],
+  },
+  maxUptime: {
+    summary:
+      'how long a worker serves, give or take a tenth, before it is replaced, start first; 0: for ever',
+    placeholder: 'time',
+    byDefault: 'none',
+    read: readOrNone(readDuration({ min: 1_000 })),
+    elsewhere: ['maxLifetime', 'maxAge', 'workerLifetime', 'cronRestart'],
+  },
+  hangTimeout: {
+    summary: 'how long the event loop of a ready worker may stand still before it is killed; 0: for ever',
+    placeholder: 'time',
+    byDefault: '60s; none with --inspect in nodeArgs',
+    read: readOrNone(readDuration({ min: 500 })),
+    elsewhere: ['livenessTimeout', 'heartbeatTimeout', 'workerTimeout'],
   },
   forkWindowTimeout: {
     summary: "how long a fork may wait for the primary's own clients to close",

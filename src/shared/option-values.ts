@@ -58,6 +58,12 @@ export const readSize =
   (field, raw) =>
     parseSize(field, raw, min)
 
+/** The same, or 0 for none. */
+export const readOrNone =
+  (read: Reader<number>): Reader<number> =>
+  (field, raw, form) =>
+    raw === 0 || (form === 'text' && raw === '0') ? 0 : read(field, raw, form)
+
 /** A port of the loopback, or HOST:PORT. */
 export const readAddress: Reader<HealthAddress> = (field, raw) => {
   const text = typeof raw === 'number' || typeof raw === 'string' ? String(raw) : ''

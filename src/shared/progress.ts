@@ -1,6 +1,8 @@
 // What a long operation (start, reload, restart, scale, stop) tells while it goes on. The same objects are emitted by a supervisor,
 // logged, and streamed to the CLI as one JSON object a line.
 
+import type { LimitBreach } from './limits.js'
+
 /** A worker as an event names it. */
 export interface WorkerRef {
   slot: number
@@ -25,6 +27,8 @@ export type Progress =
       reason: string
       expected: boolean
     } & WorkerRef)
+  /** It crossed one of its limits and is replaced, or ended where the limit says so. */
+  | ({ event: 'workerOverLimit' } & LimitBreach & WorkerRef)
   /** `crashes` within `restart.period`, this one included. */
   | { event: 'workerWaiting'; slot: number; ms: number; reason: string; crashes: number }
   /** A worker has something exclusive open. `gapMs`: how long nobody had it open; null: nobody had it before. */

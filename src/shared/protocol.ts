@@ -31,6 +31,8 @@ export type PrimaryMessage =
   | { type: 'leave' }
   /** Answer with a `report` of the same id. */
   | { type: 'askReport'; id: number }
+  /** Answer with a `beat`: it shows that the event loop turns. */
+  | { type: 'askBeat' }
   /** Everything that the primary sent before this, handed-over sockets included, has now arrived. */
   | { type: 'barrier'; id: number }
   /** The client that asked with this id may dial now. */
@@ -50,6 +52,7 @@ export type WorkerMessage =
   /** The process got a stop signal and waits for the primary's order. */
   | { type: 'signalled'; signal: NodeJS.Signals }
   | { type: 'report'; id: number | null; report: WorkerReport }
+  | { type: 'beat' }
   /** Asks for the `barrier` message of the same id. */
   | { type: 'askBarrier'; id: number }
   /** A client wants to dial: asks for the `mayDial` message of the same id. */
@@ -122,6 +125,7 @@ const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean
   listening: ({ address }) => isText(address),
   signalled: ({ signal }) => isText(signal),
   report: ({ id, report }) => (id === null || Number.isSafeInteger(id)) && isReport(report),
+  beat: () => true,
   askBarrier: ({ id }) => Number.isSafeInteger(id),
   askDial: ({ id, origin }) => Number.isSafeInteger(id) && isText(origin),
   withdrawDial: ({ id }) => Number.isSafeInteger(id),

@@ -8,6 +8,7 @@ import { defaultName } from './default-name.js'
 import { didYouMean } from './did-you-mean.js'
 import { readEnvFile } from './env-file.js'
 import { ForksafeError } from './errors.js'
+import { checkLimits, defaultHangTimeout } from './limits.js'
 import {
   DEFAULTS,
   flagOf,
@@ -198,6 +199,9 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
   const health = given(layers, 'health')?.value
   const logFile = logFileOf(layers)
   const script = scriptOf(layers)
+  const env = variables(layers, sources.cwd)
+  const nodeArgs = value('nodeArgs')
+  const nodeOptions = env.NODE_OPTIONS ?? sources.env.NODE_OPTIONS
   const settings: Settings = {
     script: script.path,
     name: nameOf(layers, script.path, sources.runningName),
@@ -211,10 +215,16 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     shutdownDelay: value('shutdownDelay'),
     maxSurge: value('maxSurge'),
     connectRate: value('connectRate'),
+    maxMemory: value('maxMemory'),
+    maxMemoryHard: value('maxMemoryHard'),
+    maxCpu: value('maxCpu'),
+    maxCpuPeriod: value('maxCpuPeriod'),
+    maxUptime: value('maxUptime'),
+    hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
-    env: variables(layers, sources.cwd),
-    nodeArgs: value('nodeArgs'),
+    env,
+    nodeArgs,
     logFormat: value('logFormat'),
     logLevel: value('logLevel'),
     logMaxSize: value('logMaxSize'),
@@ -225,11 +235,8 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     ...(beforeFork === undefined ? {} : { beforeFork }),
     ...(afterFork === undefined ? {} : { afterFork }),
   }
-  await checkScript(settings.script, {
-    field: script.field,
-    nodeArgs: settings.nodeArgs,
-    nodeOptions: settings.env.NODE_OPTIONS ?? sources.env.NODE_OPTIONS,
-  })
+  checkLimits(settings)
+  await checkScript(settings.script, { field: script.field, nodeArgs, nodeOptions })
   return settings
 }
 

@@ -2,13 +2,14 @@
 // environment, file and defaults. All parsed and checked; durations in ms.
 
 import type { HealthAddress } from './health-address.js'
+import type { LimitSettings } from './limits.js'
 import type { LogLevel } from './log-level.js'
 import type { Readiness } from './worker-environment.js'
 
 /** Most workers of one supervisor. */
 export const MAX_WORKERS = 1_024
 
-export interface Settings {
+export interface Settings extends LimitSettings {
   /** Name of the supervisor; one runs per name and user. */
   name: string
   /** Absolute path of the script as given, symlinks not followed: they are followed once per generation. */

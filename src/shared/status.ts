@@ -1,5 +1,6 @@
 // What `supervisor status --json` prints: a stable contract. Produced by src/primary, shown by src/cli.
 
+import type { LimitBreach } from './limits.js'
 import type { LogLevel } from './log-level.js'
 import type { ClientReport } from './resources.js'
 
@@ -28,6 +29,8 @@ export interface WorkerStatus {
   lastExit: LastExit | null
   /** Unix time in ms of the next attempt, for `waiting`. */
   nextStartAt: number | null
+  /** The limit for which it is about to be replaced. */
+  overLimit: LimitBreach | null
   uptimeMs: number
   rssBytes: number | null
   cpuPercent: number | null

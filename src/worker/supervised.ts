@@ -130,6 +130,8 @@ class SupervisedWorker {
         return this.#leaveAtOnce()
       case 'askReport':
         return this.#report(message.id)
+      case 'askBeat':
+        return void this.#channel.tell({ type: 'beat' })
       case 'lease':
         return this.#leases.received(message.message)
       case 'mayDial':

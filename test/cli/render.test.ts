@@ -40,6 +40,7 @@ const worker = (slot: number, over: Partial<WorkerStatus> = {}): WorkerStatus =>
   restarts: 0,
   lastExit: null,
   nextStartAt: null,
+  overLimit: null,
   uptimeMs: 65_000,
   rssBytes: 52 * 1024 * 1024,
   cpuPercent: 1.26,

@@ -137,7 +137,7 @@ t.test('a change that is asked for during the start is a part of the start', asy
 
 t.test('a stop is told once, with its reason, and gets the time of its budget', async (t) => {
   const world = new World().started().moved('stopping')
-  world.progress({ event: 'stopping', reason: 'SIGTERM', budget: 35_000 })
+  world.progress({ event: 'stopping', delay: 0, reason: 'SIGTERM', budget: 35_000 })
   t.same(world.heard(), [
     {
       STOPPING: '1',

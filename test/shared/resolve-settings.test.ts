@@ -24,6 +24,12 @@ t.test('defaults hold when nobody says anything', async (t) => {
     shutdownDelay: 0,
     maxSurge: 1,
     connectRate: 20,
+    maxMemory: 0,
+    maxMemoryHard: 0,
+    maxCpu: 0,
+    maxCpuPeriod: 30_000,
+    maxUptime: 0,
+    hangTimeout: 60_000,
     forkWindowTimeout: 2_000,
     cwd,
     env: {},
@@ -258,4 +264,35 @@ t.test('secrets of all sources count together, and one that is set nowhere is wa
   })
   t.same(settings.secrets, ['C', 'A', 'B'])
   t.same(warnings, ['secrets: B is set nowhere, so there is no value to keep out of the log'])
+})
+
+t.test(
+  'limits: 0 takes out what a file sets, and what can be meant by mistake only is refused',
+  async (t) => {
+    const cwd = t.testdir({
+      'app.js': '',
+      'supervisor.config.json': JSON.stringify({ script: 'app.js', maxMemory: '400M', maxUptime: '24h' }),
+    })
+    t.match(await settingsFrom({ cwd }), { maxMemory: 400 * 1024 ** 2, maxUptime: 86_400_000 })
+    const flags = { maxMemory: '0', maxUptime: '0', hangTimeout: '0', maxCpu: '0' }
+    t.match(await settingsFrom({ cwd, flags }), { maxMemory: 0, maxUptime: 0, hangTimeout: 0, maxCpu: 0 })
+    for (const [wrong, message] of [
+      [{ maxMemory: '512' }, /^--max-memory: "512" is not a size of at least 16777216 bytes/],
+      [{ maxMemoryHard: '400M' }, /^maxMemoryHard: 419430400 is not above maxMemory \(419430400\)/],
+      [{ maxCpu: '-1' }, /^--max-cpu: "-1" is not allowed/],
+      [{ maxUptime: '10ms' }, /^--max-uptime: "10ms" is out of range/],
+      [{ hangTimeout: '1ms' }, /^--hang-timeout: "1ms" is out of range/],
+    ] as const)
+      await t.rejects(settingsFrom({ cwd, flags: wrong }), { code: 'FORKSAFE_ERR_OPTION_INVALID', message })
+  },
+)
+
+t.test('under a debugger a loop may stand still for ever, unless somebody says otherwise', async (t) => {
+  const cwd = t.testdir({ 'app.js': '' })
+  const hangTimeout = async (sources: Partial<SettingsSources>) =>
+    (await settingsFrom({ cwd, ...sources, flags: { script: 'app.js', ...sources.flags } })).hangTimeout
+  t.equal(await hangTimeout({}), 60_000)
+  t.equal(await hangTimeout({ flags: { nodeArgs: '--inspect=0' } }), 0)
+  t.equal(await hangTimeout({ env: { NODE_OPTIONS: '--no-warnings --inspect-brk' } }), 0)
+  t.equal(await hangTimeout({ flags: { nodeArgs: '--inspect=0', hangTimeout: '5s' } }), 5_000)
 })

@@ -1,6 +1,7 @@
 // An event of a long operation as one plain line, aligned so that lines of workers stand under each other.
 
 import { formatDuration } from '../../shared/duration.js'
+import { describeBreach } from '../../shared/limits.js'
 import { printable } from '../../shared/printable.js'
 import type { LeaseRef, Progress, WorkerFailure, WorkerRef } from '../../shared/progress.js'
 import { formatSeconds } from './figures.js'
@@ -16,6 +17,8 @@ export const progressLine = (progress: Progress): string | null => {
       return workerLine(progress, 'draining', `for ${printable(progress.reason)}`)
     case 'workerExited':
       return workerLine(progress, progress.expected ? 'gone' : 'died', printable(progress.reason))
+    case 'workerOverLimit':
+      return workerLine(progress, 'limit', describeBreach(progress))
     case 'workerWaiting':
       return `worker ${progress.slot}  waiting   ${formatSeconds(progress.ms)}  ${printable(progress.reason)}`
     case 'leaseAcquired':

@@ -1,6 +1,7 @@
 // A status as a headline and a table, for people. For programs `--json` prints the status as it is.
 
 import type { LeaseOwner } from '../../shared/lease-provider.js'
+import { describeBreach } from '../../shared/limits.js'
 import { printable } from '../../shared/printable.js'
 import type { ClientReport } from '../../shared/resources.js'
 import type { SupervisorStatus, WorkerStatus } from '../../shared/status.js'
@@ -30,7 +31,8 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     ...status.workers.map((worker) => workerRow(worker, view)),
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
-  const notes = [...exits, ...healthOf(status, colors), ...droppedLines(status, colors)]
+  const breaches = status.workers.flatMap((worker) => breachOf(worker, colors))
+  const notes = [...breaches, ...exits, ...healthOf(status, colors), ...droppedLines(status, colors)]
   return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
@@ -87,6 +89,10 @@ const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusVie
 /** An older supervisor says nothing of it. */
 const healthOf = ({ health }: SupervisorStatus, colors: Colors): string[] =>
   health == null ? [] : [colors.dim(`health at ${printable(health)}/livez and /readyz`)]
+
+/** A supervisor of an older version tells nothing of it. */
+const breachOf = ({ slot, overLimit }: WorkerStatus, colors: Colors): string[] =>
+  overLimit == null ? [] : [colors.yellow(`slot ${slot} is to be replaced: ${describeBreach(overLimit)}`)]
 
 const droppedLines = ({ logs }: SupervisorStatus, colors: Colors): string[] =>
   logs.dropped === 0
