@@ -15,9 +15,10 @@ const MAY_IMPORT = {
   client: ['shared'],
   relay: ['client', 'lease', 'shared'],
   worker: ['relay', 'client', 'lease', 'fork', 'observe', 'shared'],
+  manager: ['observe', 'shared'],
   primary: ['lease', 'fork', 'observe', 'shared'],
-  control: ['primary', 'lease', 'fork', 'observe', 'shared'],
-  cli: ['control', 'primary', 'lease', 'fork', 'observe', 'shared'],
+  control: ['manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
+  cli: ['control', 'manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
 }
 /** Libraries with rough edges: each is known to one file. */
 const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage', 'pino', 'rotating-file-stream']

@@ -28,6 +28,8 @@ export interface SuperviseOptions {
   /** `{ intensity: 10, period: '60s', onExceeded: 'backoff' }`; what is left out is that. */
   restart?: { intensity?: number; period?: Duration; onExceeded?: 'backoff' | 'exit' }
   stopTimeout?: Duration
+  /** When pm2, or another parent that keeps an IPC channel, goes away; with `signals: false` it is not looked at. */
+  onParentExit?: 'drain' | 'stay'
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number

@@ -81,6 +81,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   minUptime: MIN_UPTIME,
   restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
+  onParentExit: 'drain',
   maxSurge: MAX_SURGE,
   connectRate: CONNECT_RATE,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
@@ -195,6 +196,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '25s',
     read: readDuration({ min: 1 }),
     elsewhere: ['killTimeout', 'shutdownTimeout', 'gracefulTimeout'],
+  },
+  onParentExit: {
+    summary:
+      'what follows when pm2, or another parent with an IPC channel, goes away: drain and exit, or stay',
+    placeholder: 'policy',
+    byDefault: 'drain',
+    read: readChoice('drain', 'stay'),
+    elsewhere: ['onDisconnect', 'parentExit'],
   },
   maxSurge: {
     summary: 'how many replacements may be starting at once in a rolling restart',

@@ -207,6 +207,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     minUptime: value('minUptime'),
     restart: value('restart'),
     stopTimeout: value('stopTimeout'),
+    onParentExit: value('onParentExit'),
     maxSurge: value('maxSurge'),
     connectRate: value('connectRate'),
     forkWindowTimeout: value('forkWindowTimeout'),
