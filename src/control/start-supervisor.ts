@@ -131,12 +131,13 @@ export const startSupervisor = async ({
     if (ownsProcess) undo.push(installFaultHandler({ warn, stop: onFault }))
     const stop = (reason: string): void => void supervisor.stop({ reason })
     undo.push(listenToPm2({ stop, reload: () => supervisor.reload() }))
-    if (signals) undo.push(listenToParentExit(settings.onParentExit, stop))
     const clientsClosed = clientsClosedWith(supervisor, Math.min(PRIMARY_CLIENTS_CLOSE, fitted.stopTimeout))
     void supervisor.started.then((started) => {
       if (started) sayReadyToPm2()
     })
     supervisor.start()
+    // Behind the start: a parent that is gone already stops it at once, and a stop before the start nobody would hear of.
+    if (signals) undo.push(listenToParentExit(settings.onParentExit, stop))
     const ended = supervisor.ended.then(async (result) => {
       await clientsClosed
       await undoAll()
