@@ -101,6 +101,11 @@ export class Pm2Home {
     return markedProcesses(MARK, this.#mark).filter((row) => !isZombie(row))
   }
 
+  /** Supervisors and workers, not pm2 itself. */
+  services(): ProcessRow[] {
+    return this.members().filter(({ command }) => /preload\.c?js|ProcessContainer|supervisor/.test(command))
+  }
+
   /** Ends it at once, with all that is left of it. */
   killAll(): void {
     // Whoever is forked while the first are killed is found the second time.

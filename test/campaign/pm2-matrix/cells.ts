@@ -37,25 +37,25 @@ const ALL: readonly Deed[] = [
 ]
 const BOTH = [true, false] as const
 
-const cell = (part: Partial<Cell>): Cell => ({
+export const cellOf = (part: Partial<Cell>): Cell => ({
   ...{ major: 7, killTimeout: 35_000, treekill: true, message: true, pmx: false, hasPs: true, deeds: ALL },
   ...part,
 })
 
 const seven = [null, 35_000].flatMap((killTimeout) =>
   BOTH.flatMap((treekill) =>
-    BOTH.flatMap((message) => BOTH.map((pmx) => cell({ killTimeout, treekill, message, pmx }))),
+    BOTH.flatMap((message) => BOTH.map((pmx) => cellOf({ killTimeout, treekill, message, pmx }))),
   ),
 )
 
 /** Only who finds the tree by `ps` can miss it. */
 const withoutPs = [null, 35_000].flatMap((killTimeout) =>
-  BOTH.map((pmx) => cell({ killTimeout, message: false, pmx, hasPs: false })),
+  BOTH.map((pmx) => cellOf({ killTimeout, message: false, pmx, hasPs: false })),
 )
 
 const older = ([5, 6] as const).flatMap((major) =>
   BOTH.map((message) =>
-    cell({ major, message, deeds: ['sendSignal', 'trigger', 'restart', 'stop', 'resurrect'] }),
+    cellOf({ major, message, deeds: ['sendSignal', 'trigger', 'restart', 'stop', 'resurrect'] }),
   ),
 )
 
@@ -63,7 +63,7 @@ export const CELLS: readonly Cell[] = [
   ...seven,
   ...withoutPs,
   ...older,
-  ...([5, 6, 7] as const).map((major) => cell({ major, deeds: ['instances: 1'] })),
+  ...([5, 6, 7] as const).map((major) => cellOf({ major, deeds: ['instances: 1'] })),
 ]
 
 export const describeCell = ({ major, killTimeout, treekill, message, pmx, hasPs, deeds }: Cell): string =>

@@ -160,20 +160,19 @@ export class Pm2World {
     return row
   }
 
-  /** Supervisors and workers, not pm2 itself. */
-  services(): ProcessRow[] {
-    return this.pm2
-      .members()
-      .filter(({ command }) => /preload\.c?js|ProcessContainer|supervisor/.test(command))
-  }
-
   /** Supervisors that live: under pm2 the process calls itself by the script. */
   supervisors(): ProcessRow[] {
-    return this.services().filter(({ command }) => !/preload\.c?js/.test(command))
+    return this.pm2.services().filter(({ command }) => !/preload\.c?js/.test(command))
   }
 
   filesLeft(): string[] {
     return readdirSync(this.home).filter((name) => /\.(sock|lock)$/.test(name))
+  }
+
+  /** How often pm2 has started a supervisor, those included that ended at once. */
+  starts(): number {
+    const log = readFileSync(join(this.folder, 'pm2', 'pm2.log'), 'utf8')
+    return log.match(/App \[[\w:]+\] starting in/g)?.length ?? 0
   }
 
   log(): string {
