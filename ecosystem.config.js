@@ -18,7 +18,7 @@ export const apps = [
     kill_timeout: 35_000,
     // Stop by a message to the supervisor alone, instead of a SIGINT to every worker at once. Both work; this is the quiet one.
     shutdown_with_message: true,
-    // pm2's own monitor inside our process would end it by process.exit(1) when the pm2 daemon dies: no drain.
+    // pm2's own monitor inside our process would end it by process.exit(1) when the pm2 daemon dies, in the middle of its drain.
     pmx: false,
     // 78 is a mistake in the configuration: starting again cannot help.
     stop_exit_codes: [78],

@@ -1,7 +1,7 @@
 // Runs before the tests: brings what they need beyond `npm ci`. It changes nothing outside tools/ except the Debian
 // packages below, and those only with CI=true or FORKSAFE_TEST_INSTALL=1, as root.
 //
-// tools/apps (frameworks and packaged programs), tools/nodes (another version of Node) and tools/pm2 have their own lock
+// tools/apps (frameworks and packaged programs), tools/nodes (another version of Node), tools/pm2 and tools/pm2-old (older majors) have their own lock
 // files and are never dependencies of the package. Where they cannot be brought, one line says so and the tests that need them skip themselves by name.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
@@ -24,7 +24,7 @@ const INSTALL_TIMEOUT = 4 * 60_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-for (const tool of ['apps', 'nodes', 'pm2']) installTool(tool)
+for (const tool of ['apps', 'nodes', 'pm2', 'pm2-old']) installTool(tool)
 installDebianPackages()
 
 /** @param {string} tool */

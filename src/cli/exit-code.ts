@@ -38,4 +38,5 @@ const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   'FORKSAFE_ERR_RUNTIME_FOLDER',
   // How a service manager was told to run it: pm2's cluster mode.
   'FORKSAFE_ERR_NOT_PRIMARY',
+  'FORKSAFE_ERR_PM2_INSTANCE',
 ])

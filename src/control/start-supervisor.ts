@@ -2,13 +2,15 @@
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
 import { missingInit } from '../manager/first-process.js'
+import { fitToKillTimeout } from '../manager/kill-timeout.js'
+import { listenToParentExit, parentThatEndsUs } from '../manager/parent-exit.js'
+import { assertPrimary, explainSecondInstance, listenToPm2, sayReadyToPm2 } from '../manager/pm2.js'
 import { connectToSystemd, type Systemd } from '../manager/systemd.js'
 import { LogBuffer } from '../observe/log-buffer.js'
 import { openOutput } from '../observe/open-output.js'
 import { Redactor } from '../observe/redactor.js'
 import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
-import { assertPrimary, listenToPm2, sayReadyToPm2, stopTimeoutUnderPm2 } from '../primary/pm2.js'
 import { installFaultHandler } from '../primary/process-faults.js'
 import {
   type RunRecord,
@@ -21,7 +23,6 @@ import { installSignals, signalEchoOf } from '../primary/signals.js'
 import { Supervisor, startConcurrency } from '../primary/supervisor.js'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
 import { closeInOrder } from '../shared/closing-order.js'
-import { formatDuration } from '../shared/duration.js'
 import { messageOf } from '../shared/errors.js'
 import { healthUrl } from '../shared/health-address.js'
 import { processIdentity } from '../shared/process-identity.js'
@@ -95,19 +96,26 @@ export const startSupervisor = async ({
   undo.push(onSecrets((values) => redactor.add(values, 'told')))
   try {
     systemd.starting(startBudget(settings))
+    const onLost = (reason: string): void => warn(`the lock of this name was lost: ${reason}`)
     undo.push(
-      await takeName(settings.name, paths, (reason) => warn(`the lock of this name was lost: ${reason}`)),
+      await takeName(settings.name, paths, onLost).catch((error: unknown) => {
+        throw explainSecondInstance(error)
+      }),
     )
     await endLeftovers(paths.record, warn)
     const initIsMissing = missingInit()
     if (initIsMissing !== null) warn(initIsMissing)
     undo.push(() => removeRunRecord(paths.record))
-    const self = processIdentity(process.pid)
+    const self = {
+      ...processIdentity(process.pid),
+      parent: signals ? parentThatEndsUs(settings.onParentExit) : null,
+    }
+    const fitted = fitToKillTimeout(settings, warn)
     const keepRecord = recordKeeper(paths.record, warn)
     const supervisor = new Supervisor({
-      settings: fitted(settings, warn),
+      settings: fitted,
       resolve: async () => {
-        const next = fitted(await resolve(), () => {})
+        const next = fitToKillTimeout(await resolve(), () => {})
         if (addressOf(next) !== addressOf(settings))
           warn(
             `health stays as it is (${addressOf(settings)}): it is decided at the start; stop and start it`,
@@ -145,12 +153,15 @@ export const startSupervisor = async ({
       void supervisor.stop({ reason })
     }
     if (ownsProcess) undo.push(installFaultHandler({ warn, stop: onFault }))
-    undo.push(listenToPm2((reason) => void supervisor.stop({ reason })))
-    const clientsClosed = clientsClosedWith(supervisor)
+    const stop = (reason: string): void => void supervisor.stop({ reason })
+    undo.push(listenToPm2({ stop, reload: () => supervisor.reload() }))
+    const clientsClosed = clientsClosedWith(supervisor, Math.min(PRIMARY_CLIENTS_CLOSE, fitted.stopTimeout))
     void supervisor.started.then((started) => {
       if (started) sayReadyToPm2()
     })
     supervisor.start()
+    // Behind the start: a parent that is gone already stops it at once, and a stop before the start nobody would hear of.
+    if (signals) undo.push(listenToParentExit(settings.onParentExit, stop))
     const ended = supervisor.ended.then(async (result) => {
       await clientsClosed
       systemd.ended(result.message)
@@ -186,18 +197,6 @@ const tellSystemd = (systemd: Systemd, supervisor: Supervisor): void => {
 const isOnTerminal = (): boolean =>
   [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY === true)
 
-/** Under pm2 what takes longer than its kill_timeout is cut off; so nothing is planned that does. */
-const fitted = (settings: Settings, warn: (text: string) => void): Settings => {
-  const stopTimeout = stopTimeoutUnderPm2(settings.stopTimeout)
-  if (stopTimeout < settings.stopTimeout) {
-    const wanted = formatDuration(settings.stopTimeout)
-    warn(
-      `pm2 leaves ${formatDuration(stopTimeout)} of the ${wanted} of stopTimeout; set kill_timeout in its ecosystem file to ${settings.stopTimeout + 5_000} or more`,
-    )
-  }
-  return { ...settings, stopTimeout }
-}
-
 /** The values of the variables that the configuration calls secret, as the workers and this process see them. */
 const secretsIn = ({ secrets, env }: Settings): string[] =>
   secrets.flatMap((name) => [env[name] ?? '', process.env[name] ?? ''])
@@ -226,13 +225,13 @@ const endLeftovers = async (recordPath: string, warn: (text: string) => void): P
 }
 
 /** The primary's own clients are closed while the workers drain; settles when they are. */
-const clientsClosedWith = (supervisor: Supervisor): Promise<unknown> =>
+const clientsClosedWith = (supervisor: Supervisor, limit: number): Promise<unknown> =>
   new Promise((resolve) => {
     supervisor.once('drainBegun', () => {
       const close = (resource: Resource, timeout: number): Promise<void> =>
         resource
           .shutDown({ timeout })
           .catch((error: unknown) => supervisor.log('warn', `${resource.name}: ${messageOf(error)}`))
-      resolve(closeInOrder(resourcesNewestFirst(), PRIMARY_CLIENTS_CLOSE, close))
+      resolve(closeInOrder(resourcesNewestFirst(), limit, close))
     })
   })

@@ -32,6 +32,8 @@ export interface SuperviseOptions {
   shutdownDelay?: Duration
   /** A port of the loopback, or `'HOST:PORT'`: there GET /livez and /readyz are answered. Default none. */
   health?: number | string
+  /** When pm2, or another parent that keeps an IPC channel, goes away; with `signals: false` it is not looked at. */
+  onParentExit?: 'drain' | 'stay'
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number

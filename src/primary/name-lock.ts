@@ -21,11 +21,13 @@ export interface NamePaths {
 /** A lock folder not refreshed for this long is stale (ms); only what has no kernel lock depends on it. */
 const STALE = 10_000
 const POLL = 50
+/** Whose pm2 has just been killed hears of it in a moment, and then says by when it will be gone. */
+const HEARS_OF_PARENT = 5_000
 /** Whoever holds the name without a record has just taken it, or is just about to give it back. */
 const UNKNOWN_OWNER = 1_000
 
 /**
- * Takes the name. While the present owner is stopping it waits, until a second after the time that one announced.
+ * Takes the name. While the present owner is stopping, or about to, it waits, until a second after the time that one announced.
  *
  * @returns the function that gives the name back.
  * @throws FORKSAFE_ERR_NAME_RUNNING naming the owner's pid.
@@ -35,7 +37,8 @@ export const takeName = async (
   paths: NamePaths,
   onLost: (reason: string) => void,
 ): Promise<() => Promise<void>> => {
-  let unknownUntil = performance.now() + UNKNOWN_OWNER
+  const begun = performance.now()
+  let unknownUntil = begun + UNKNOWN_OWNER
   for (;;) {
     const release = await tryTakeName(name, paths, onLost)
     if (release !== null) return release
@@ -43,7 +46,11 @@ export const takeName = async (
     const owner = record !== null && isAlive(record) ? record : null
     // A stopping owner removes its record just before it gives the name back.
     if (owner !== null) unknownUntil = performance.now() + UNKNOWN_OWNER
-    const isWorthWaiting = owner === null ? performance.now() < unknownUntil : isAboutToGo(owner)
+    const now = performance.now()
+    const isWorthWaiting =
+      owner === null
+        ? now < unknownUntil
+        : isAboutToGo(owner) || (hasLostParent(owner) && now < begun + HEARS_OF_PARENT)
     if (!isWorthWaiting) throw running(name, owner)
     await new Promise((resolve) => setTimeout(resolve, POLL))
   }
@@ -84,6 +91,10 @@ const tryTakeLockFolder = (paths: NamePaths, onLost: (reason: string) => void): 
 }
 
 const isAboutToGo = (owner: RunRecord): boolean => owner.goneBy !== null && Date.now() < owner.goneBy + 1_000
+
+/** pm2 that was started anew (`pm2 resurrect`) starts the next one before this one may have noticed. */
+const hasLostParent = ({ parent = null, goneBy }: RunRecord): boolean =>
+  goneBy === null && parent !== null && !isAlive(parent)
 
 const running = (name: string, owner: RunRecord | null): ForksafeError => {
   const who = owner === null ? '' : ` (pid ${owner.pid})`

@@ -12,6 +12,8 @@ export interface RunRecord extends ProcessIdentity {
   state: SupervisorState
   /** Unix time in ms by which a stopping supervisor will be gone, else null. */
   goneBy: number | null
+  /** The process whose end is this one's too, such as pm2's daemon. Older versions say nothing of it. */
+  parent?: ProcessIdentity | null
   workers: ProcessIdentity[]
 }
 
@@ -48,12 +50,13 @@ export const removeRunRecord = (path: string): void => rmSync(path, { force: tru
 
 const isRunRecord = (value: unknown): value is RunRecord => {
   if (typeof value !== 'object' || value === null) return false
-  const { name, state, goneBy, workers } = value as Record<string, unknown>
+  const { name, state, goneBy, parent, workers } = value as Record<string, unknown>
   return (
     isIdentity(value) &&
     typeof name === 'string' &&
     typeof state === 'string' &&
     (goneBy === null || typeof goneBy === 'number') &&
+    (parent === undefined || parent === null || isIdentity(parent)) &&
     Array.isArray(workers) &&
     workers.every(isIdentity)
   )

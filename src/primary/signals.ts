@@ -17,9 +17,11 @@ export interface SignalOptions {
   echoWithin: number
 }
 
-/** npm sets this for everything it runs. */
+/** npm sets these for everything it runs; pm2 (`pm_id`) may signal its tree twice, from the tree and from its root. */
+const FORWARDERS = ['npm_lifecycle_event', 'npm_command', 'pm_id']
+
 export const signalEchoOf = (environment: NodeJS.ProcessEnv): number =>
-  environment.npm_lifecycle_event === undefined && environment.npm_command === undefined ? 0 : 300
+  FORWARDERS.some((variable) => environment[variable] !== undefined) ? 300 : 0
 
 /**
  * TERM and INT stop, a second one ends `shutdownDelay`, the next one stops at once; USR2 rolls; HUP rolls, or stops when started on a terminal.

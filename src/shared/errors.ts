@@ -39,6 +39,10 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'supervise() was called in a cluster worker; only a primary can fork.',
   },
+  FORKSAFE_ERR_PM2_INSTANCE: {
+    retryable: false,
+    meaning: 'pm2 runs a second instance of a supervisor (pm2 scale); workers are scaled by the supervisor.',
+  },
   FORKSAFE_ERR_FORK_LIMIT: {
     retryable: true,
     meaning: 'The bound on live workers or forks per minute was reached.',

@@ -90,6 +90,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   restart: RESTART,
   stopTimeout: STOP_TIMEOUT,
   shutdownDelay: SHUTDOWN_DELAY,
+  onParentExit: 'drain',
   maxSurge: MAX_SURGE,
   connectRate: CONNECT_RATE,
   maxMemory: 0,
@@ -223,6 +224,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: 'none',
     read: readAddress,
     elsewhere: ['healthPort', 'healthCheck', 'probe', 'livez', 'readyz'],
+  },
+  onParentExit: {
+    summary:
+      'what follows when pm2, or another parent with an IPC channel, goes away: drain and exit, or stay',
+    placeholder: 'policy',
+    byDefault: 'drain',
+    read: readChoice('drain', 'stay'),
+    elsewhere: ['onDisconnect', 'parentExit'],
   },
   maxSurge: {
     summary: 'how many replacements may be starting at once in a rolling restart',

@@ -213,6 +213,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     restart: value('restart'),
     stopTimeout: value('stopTimeout'),
     shutdownDelay: value('shutdownDelay'),
+    onParentExit: value('onParentExit'),
     maxSurge: value('maxSurge'),
     connectRate: value('connectRate'),
     maxMemory: value('maxMemory'),

@@ -26,6 +26,8 @@ export interface Settings extends LimitSettings {
   shutdownDelay: number
   /** Where /livez and /readyz are answered; a start decides it, and no reload changes it. */
   health?: HealthAddress
+  /** What follows when the parent that keeps an IPC channel to us (pm2, or who forked us) goes away. */
+  onParentExit: 'drain' | 'stay'
   /** How many replacements may be starting at once in a rolling restart. */
   maxSurge: number
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */

@@ -11,6 +11,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
 import { closeResourcesOnExit } from '../shared/close-on-exit.js'
+import { isUnderPm2, killTimeoutOfPm2 } from '../shared/pm2-variables.js'
 import { claimProcess } from '../shared/process-owner.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { farewellOf } from './app-farewell.js'
@@ -22,9 +23,8 @@ import type { Runtime, ShutdownReason } from './runtime-slot.js'
 import { ShutdownHooks } from './shutdown-hooks.js'
 import { type StopSignal, StopSignals } from './stop-signals.js'
 
-/** The default of `stopTimeout`; pm2 gives what its `kill_timeout` says, and 1.6 s if it says nothing. */
+/** The default of `stopTimeout`; pm2 gives what its `kill_timeout` says. */
 const BUDGET = 25_000
-const PM2_KILL_TIMEOUT = 1_600
 /** pm2 kills without a warning: be gone before. */
 const PM2_MARGIN = 100
 const ORPHAN_BUDGET = 1_500
@@ -149,13 +149,7 @@ class StandaloneProcess {
   }
 }
 
-const isUnderPm2 = (): boolean => process.env.pm_id !== undefined
-
-const ownBudget = (): number => {
-  if (!isUnderPm2()) return BUDGET
-  const timeout = Number(process.env.kill_timeout)
-  return (timeout > 0 ? timeout : PM2_KILL_TIMEOUT) - PM2_MARGIN
-}
+const ownBudget = (): number => (isUnderPm2() ? Math.max(1, killTimeoutOfPm2() - PM2_MARGIN) : BUDGET)
 
 /** Node's own count of what keeps the channel alive; not documented, so its absence is no error. */
 const countReference = (method: 'refCounted' | 'unrefCounted'): void => {

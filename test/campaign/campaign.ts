@@ -12,8 +12,11 @@ export interface Campaign {
    * played at all. Whatever the outcome, no process of it is left.
    *
    * @param isTold whether the story is wanted of a good round as well.
+   * @param round its number, for a campaign whose rounds are a list and no play of chance.
    */
-  playRound(random: Random, isTold?: boolean): Promise<RoundReport>
+  playRound(random: Random, isTold?: boolean, round?: number): Promise<RoundReport>
+  /** How many rounds are all of them, where they are a list. Default 100. */
+  rounds?: number
   /**
    * After how many rounds the state is kept and progress told, where a round takes no time. What was played since is
    * played again after a crash. Default: the state after each.

@@ -10,6 +10,7 @@ import { CAMPAIGNS } from './registry.js'
 import { playRound, runCampaign } from './run-campaign.js'
 
 const SIGNAL_EXIT = 128
+const DEFAULT_ROUNDS = 100
 
 export const main = async (args: readonly string[]): Promise<number> => {
   if (args.includes('--help')) {
@@ -38,11 +39,12 @@ const playAll = async ({
   state: file,
   resume,
 }: CampaignOptions): Promise<number> => {
-  const state = resume ? readState(file, name) : newState(name, seed ?? randomInt(2 ** 32), rounds)
+  const campaign = campaignOf(name)
+  const most = rounds ?? campaign.rounds ?? DEFAULT_ROUNDS
+  const state = resume ? readState(file, name) : newState(name, seed ?? randomInt(2 ** 32), most)
   console.log(`${name}: ${state.rounds} rounds, seed ${state.seed}, state in ${file}`)
   writeState(file, state)
   const interrupted = new AbortController()
-  const campaign = campaignOf(name)
   process.on('SIGINT', () => {
     if (interrupted.signal.aborted) return abandon(campaign, 'SIGINT')
     console.log(`${name}: rounds under way are finished; go on later with --resume`)

@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util'
 
 export interface CampaignOptions {
   name: string
-  rounds: number
+  /** Null when none was given: as many as the campaign has. */
+  rounds: number | null
   /** Null when none was given: a new one, or that of the state that is resumed. */
   seed: number | null
   /** Only this round is played. */
@@ -21,7 +22,6 @@ export const USAGE =
   'npm run campaign -- NAME [--rounds N] [--seed S] [--round K] [--jobs J] [--state FILE] [--resume]'
 
 const MOST = { rounds: 1_000_000, seed: 2 ** 32 - 1, jobs: 16 }
-const DEFAULT_ROUNDS = 100
 
 /** @throws Error with one line that names the option, its value and the remedy. */
 export const readCampaignOptions = (args: readonly string[], names: readonly string[]): CampaignOptions => {
@@ -47,7 +47,7 @@ export const readCampaignOptions = (args: readonly string[], names: readonly str
     throw new Error('--round is a round of a seed; add --seed S')
   return {
     name,
-    rounds: number('rounds', values.rounds, 1, MOST.rounds) ?? DEFAULT_ROUNDS,
+    rounds: number('rounds', values.rounds, 1, MOST.rounds),
     seed: number('seed', values.seed, 0, MOST.seed),
     round: number('round', values.round, 0, MOST.rounds),
     jobs: number('jobs', values.jobs, 1, MOST.jobs) ?? 1,

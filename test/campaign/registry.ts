@@ -6,6 +6,7 @@ import { clientModel } from './client-model.js'
 import { exclusiveCampaigns } from './exclusive/round.js'
 import { leaseModel } from './lease-model.js'
 import { lifecycle } from './lifecycle/round.js'
+import { pm2Matrix } from './pm2-matrix/round.js'
 
 export const CAMPAIGNS: readonly Campaign[] = [
   clientKills,
@@ -13,4 +14,5 @@ export const CAMPAIGNS: readonly Campaign[] = [
   ...exclusiveCampaigns,
   leaseModel,
   lifecycle,
+  pm2Matrix,
 ]

@@ -158,7 +158,7 @@ t.test('a state that cannot be resumed is refused in one line', async (t) => {
 
 t.test('a wrong command line is refused in one line with a remedy', async (t) => {
   const read = (...args: string[]) => readCampaignOptions(args, ['lifecycle'])
-  t.match(read('lifecycle'), { name: 'lifecycle', rounds: 100, seed: null, jobs: 1, resume: false })
+  t.match(read('lifecycle'), { name: 'lifecycle', rounds: null, seed: null, jobs: 1, resume: false })
   t.match(read('lifecycle', '--seed', '3', '--round', '0', '--jobs', '2'), { seed: 3, round: 0, jobs: 2 })
   t.throws(() => read(), /campaign "" is unknown; there is lifecycle: npm run campaign/)
   t.throws(() => read('lifecycel'), /campaign "lifecycel" is unknown/)

@@ -56,7 +56,7 @@ export const playRound = (
   seed: number,
   round: number,
   isTold = false,
-): Promise<RoundReport> => campaign.playRound(new Random(seedOfRound(seed, round)), isTold)
+): Promise<RoundReport> => campaign.playRound(new Random(seedOfRound(seed, round)), isTold, round)
 
 const violationCount = ({ findings }: CampaignState): number =>
   findings.reduce((sum, { violations }) => sum + violations.length, 0)

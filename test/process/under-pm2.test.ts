@@ -1,97 +1,64 @@
 // Under a real pm2: online when ready, rolled by a signal, stopped in order, refused in cluster mode.
 
-import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { apps } from '../../ecosystem.config.js'
 import type { SupervisorStatus } from '../../src/shared/status.js'
-import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
+import { uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
 import { freePort } from '../support/free-port.js'
 import { describeLoad, startLoad } from '../support/load.js'
-import {
-  environmentOf,
-  isZombie,
-  killProcesses,
-  markedProcesses,
-  type ProcessRow,
-} from '../support/process-tree.js'
+import { Pm2Home } from '../support/pm2-home.js'
+import { environmentOf } from '../support/process-tree.js'
 import { type RecordingUpstream, recordingUpstream } from '../support/recording-upstream.js'
 import { runCli } from '../support/run-cli.js'
-import { needsTool, toolCommand } from '../support/tools.js'
+import { needsTool } from '../support/tools.js'
 
 uninstrumentChildren()
 
-const MARK = 'TEST_TREE_MARK'
 const NAME = 'feed'
-const PM2_COMMAND = toolCommand('pm2', 'pm2')
 
-interface Pm2Row {
-  name: string
-  pid: number
-  pm2_env: { status: string; exit_code?: number; pm_err_log_path: string; exec_mode: string }
-}
-
-/** A pm2 with a home of its own; ended, with everything it started, when the test is over. */
-class Pm2 {
+/** A pm2 that runs the feed example behind a gate, for one test. */
+class Pm2 extends Pm2Home {
   readonly upstream: RecordingUpstream
   readonly port: number
-  readonly folder = mkdtempSync(join(realpathSync(tmpdir()), 'forksafe-pm2-'))
-  readonly home = join(this.folder, 'run')
-  readonly gate = join(this.folder, 'gate')
-  readonly #mark = randomUUID()
-  readonly env: NodeJS.ProcessEnv
+  readonly home: string
+  readonly gate: string
 
   static async start(t: Test): Promise<Pm2> {
-    const pm2 = new Pm2(await recordingUpstream(t), await freePort())
-    t.teardown(() => pm2.end(t))
+    const folder = mkdtempSync(join(realpathSync(tmpdir()), 'forksafe-pm2-'))
+    const pm2 = new Pm2(folder, await recordingUpstream(t), await freePort())
+    t.teardown(async () => {
+      await pm2.end()
+      if (t.passing()) rmSync(folder, { recursive: true, force: true })
+      else console.error(`pm2's folder is kept: ${folder}`)
+    })
     return pm2
   }
 
-  private constructor(upstream: RecordingUpstream, port: number) {
+  private constructor(folder: string, upstream: RecordingUpstream, port: number) {
+    const [home, gate] = [join(folder, 'run'), join(folder, 'gate')]
+    super({
+      folder,
+      env: {
+        FORKSAFE_HOME: home,
+        FORKSAFE_NODE_ARGS: '--import ./test/process/fixtures/waits-for-gate.js',
+        GATE: gate,
+        UPSTREAM: upstream.url,
+        PORT: String(port),
+      },
+    })
+    this.home = home
+    this.gate = gate
     this.upstream = upstream
     this.port = port
-    this.env = cleanEnv({
-      PM2_HOME: join(this.folder, 'pm2'),
-      PM2_DISABLE_VERSION_CHECK: '1',
-      FORKSAFE_HOME: this.home,
-      FORKSAFE_NODE_ARGS: '--import ./test/process/fixtures/waits-for-gate.js',
-      GATE: this.gate,
-      UPSTREAM: upstream.url,
-      PORT: String(port),
-      [MARK]: this.#mark,
-    })
-  }
-
-  async run(...args: string[]): Promise<{ code: number; output: string }> {
-    const child = spawn(process.execPath, [PM2_COMMAND, ...args], {
-      env: this.env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 60_000,
-    })
-    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
-    return { code, output }
-  }
-
-  async rows(): Promise<Pm2Row[]> {
-    const { output } = await this.run('jlist')
-    return JSON.parse(output)
-  }
-
-  async row(): Promise<Pm2Row | undefined> {
-    return (await this.rows()).find(({ name }) => name === NAME)
   }
 
   /** A pm2 file that differs from ours in the given settings; undefined takes one out. */
   variant(settings: Record<string, unknown>): string {
-    const file = join(this.folder, 'variant.config.json')
-    writeFileSync(file, JSON.stringify({ apps: [{ ...apps[0], cwd: process.cwd(), ...settings }] }))
-    return file
+    return this.file({ ...apps[0], cwd: process.cwd(), ...settings })
   }
 
   openGate(): void {
@@ -112,30 +79,6 @@ class Pm2 {
       (status) => status !== null && isWanted(status),
       { what, timeout: 20_000 },
     )
-  }
-
-  /** Supervisors and workers, not pm2 itself. */
-  services(): ProcessRow[] {
-    return this.members().filter(({ command }) => /preload\.c?js|ProcessContainer|supervisor/.test(command))
-  }
-
-  members(): ProcessRow[] {
-    return markedProcesses(MARK, this.#mark).filter((row) => !isZombie(row))
-  }
-
-  async end(t: Test): Promise<void> {
-    try {
-      await this.run('kill')
-      await eventually(
-        () => this.members(),
-        (members) => members.length === 0,
-        { what: 'pm2 and everything it started to be gone' },
-      )
-    } finally {
-      killProcesses(this.members())
-    }
-    if (t.passing()) rmSync(this.folder, { recursive: true, force: true })
-    else console.error(`pm2's folder is kept: ${this.folder}`)
   }
 }
 
@@ -158,11 +101,11 @@ t.test('pm2', needsTool('pm2'), async (t) => {
         isStarted = true
       })
       await pm2.waitForStatus(({ workers }) => workers.length === 2, 'two workers to be starting')
-      t.equal((await pm2.row())?.pm2_env.status, 'launching')
+      t.equal((await pm2.row(NAME))?.pm2_env.status, 'launching')
       t.equal(isStarted, false)
       pm2.openGate()
       t.equal((await starting).code, 0)
-      t.equal((await pm2.row())?.pm2_env.status, 'online')
+      t.equal((await pm2.row(NAME))?.pm2_env.status, 'online')
       const before = await pm2.status()
       t.ok(before !== null && allReady(before))
       await bothOpen(pm2)
@@ -178,6 +121,11 @@ t.test('pm2', needsTool('pm2'), async (t) => {
         (status) => status.generation === 2 && allReady(status),
         'the second generation to run',
       )
+      const { code, output } = await pm2.run('trigger', NAME, 'reload')
+      t.equal(code, 0)
+      t.match(output, /"success":true,"message":"/, 'and waits until it is over')
+      const last = await pm2.status()
+      t.match(last, { generation: 3, pid: before?.pid ?? 0 })
       const result = await load.stop()
       t.equal(result.failed, 0, describeLoad(result))
       t.ok(result.requests > 100)
@@ -189,9 +137,9 @@ t.test('pm2', needsTool('pm2'), async (t) => {
       t.equal(pm2.upstream.connected.length, 0)
       t.same(
         pm2.upstream.upgraded.map(({ code }) => code),
-        [1001, 1001, 1001, 1001],
+        Array(6).fill(1001),
       )
-      t.equal((await pm2.row())?.pm2_env.status, 'stopped')
+      t.equal((await pm2.row(NAME))?.pm2_env.status, 'stopped')
     },
   )
 
@@ -219,7 +167,7 @@ t.test('pm2', needsTool('pm2'), async (t) => {
 
     t.equal((await pm2.run('start', NAME)).code, 0)
     await bothOpen(pm2)
-    process.kill(Number(readFileSync(join(pm2.folder, 'pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+    pm2.killDaemon()
     await eventually(
       () => pm2.members(),
       (members) => members.length === 0,
@@ -239,7 +187,7 @@ t.test('pm2', needsTool('pm2'), async (t) => {
     )
     const row = await eventually(
       async () => {
-        const { pm2_env } = (await pm2.row()) ?? {}
+        const { pm2_env } = (await pm2.row(NAME)) ?? {}
         return {
           status: pm2_env?.status,
           exit_code: pm2_env?.exit_code,

@@ -5,8 +5,10 @@ import { resolve } from 'node:path'
 
 const INSTALLED = 'node_modules/.package-lock.json'
 
-/** Options for a test that needs `tools/apps`, `tools/nodes` or `tools/pm2`: skips it, with the command that brings them. */
-export const needsTool = (tool: 'apps' | 'nodes' | 'pm2'): { skip: string } | Record<string, never> =>
+type Tool = 'apps' | 'nodes' | 'pm2' | 'pm2-old'
+
+/** Options for a test that needs one of the folders in `tools/`: skips it, with the command that brings it. */
+export const needsTool = (tool: Tool): { skip: string } | Record<string, never> =>
   existsSync(resolve('tools', tool, INSTALLED))
     ? {}
     : { skip: `tools/${tool} is missing; bring it: npm ci --prefix tools/${tool}` }
@@ -14,6 +16,10 @@ export const needsTool = (tool: 'apps' | 'nodes' | 'pm2'): { skip: string } | Re
 /** The file that a tool's command runs, such as `toolCommand('pm2', 'pm2')`. */
 export const toolCommand = (tool: 'apps' | 'pm2', command: string): string =>
   resolve('tools', tool, 'node_modules/.bin', command)
+
+/** pm2 of that major version: 7 in `tools/pm2`, older ones in `tools/pm2-old`. */
+export const pm2Command = (major: 5 | 6 | 7): string =>
+  major === 7 ? toolCommand('pm2', 'pm2') : resolve(`tools/pm2-old/node_modules/pm2-${major}/bin/pm2`)
 
 /** Another version of Node than the one that runs this, in `tools/nodes`. */
 export const otherNode = (): string => resolve('tools/nodes/node_modules/node24/bin/node')
