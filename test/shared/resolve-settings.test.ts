@@ -22,6 +22,7 @@ t.test('defaults hold when nobody says anything', async (t) => {
     restart: { intensity: 10, period: 60_000, onExceeded: 'backoff' },
     stopTimeout: 25_000,
     shutdownDelay: 0,
+    onParentExit: 'drain',
     maxSurge: 1,
     connectRate: 20,
     maxMemory: 0,
