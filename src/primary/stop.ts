@@ -60,7 +60,7 @@ export class Stop {
   }
 
   delayIsOver(): void {
-    if (this.#isDelayed) this.#endDelay(`after ${formatDuration(Math.round(this.#elapsed))}`)
+    if (this.#isDelayed) this.#endDelay(`after ${formatDuration(this.#delay)}`)
   }
 
   /** No worker is left. `killed`: how many have ever been killed. */

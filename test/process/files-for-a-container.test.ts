@@ -11,13 +11,11 @@ import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { resolveSettings } from '../../src/shared/resolve-settings.js'
 import type { Settings } from '../../src/shared/settings.js'
-import { uninstrumentChildren } from '../support/clean-children.js'
+import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
 import { freePort } from '../support/free-port.js'
 import { describeLoad, startLoad } from '../support/load.js'
-import { descendantsOf } from '../support/process-tree.js'
-import { type SupervisorProcess, startSupervisor } from '../support/supervisor-process.js'
-import { needsPackage } from '../support/tools.js'
+import { ContainedSupervisor, needsTini } from '../support/pid-namespace.js'
 
 uninstrumentChildren()
 
@@ -198,19 +196,14 @@ const seconds = (text: string): number => {
 // --- Run -----------------------------------------------------------------------------------------------------------
 
 const asUser = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups']
-const succeeds = ([command = '', ...args]: string[]): boolean => spawnSync(command, args).status === 0
+const succeeds = ([command = '', ...args]: string[]): boolean =>
+  spawnSync(command, args, { env: cleanEnv(), timeout: 30_000 }).status === 0
 
-const canUnshare = succeeds(['unshare', '-pf', '--mount-proc', 'true'])
-const needsContainer = canUnshare
-  ? needsPackage('tini', '/usr/bin/tini')
-  : { skip: 'unshare is missing, or not allowed' }
 /** A clone below somebody's home cannot be read by others; then it runs as whoever runs the tests. */
-const user = canUnshare && succeeds([...asUser, 'test', '-r', resolve('package.json')]) ? asUser : []
+const user = succeeds([...asUser, 'test', '-r', resolve('package.json')]) ? asUser : []
 
 interface Container {
-  supervisor: SupervisorProcess
-  /** The pid, out here, of its PID 1. */
-  first: number
+  contained: ContainedSupervisor
   port: number
   health: number
 }
@@ -227,10 +220,9 @@ const runImage = async (t: Test, env: NodeJS.ProcessEnv = {}): Promise<Container
   symlinkSync(process.cwd(), join(app, 'node_modules/forksafe'))
   symlinkSync(resolve('bin/supervisor.js'), join(app, 'node_modules/.bin/supervisor'))
   const [port, health] = [await freePort(), await freePort()]
-  const inside = [...commandOf(said('ENTRYPOINT')), ...commandOf(said('CMD'))]
-  const supervisor = startSupervisor(t, {
-    executable: 'unshare',
-    program: ['-pf', '--kill-child', '--mount-proc', ...user, ...inside],
+  const contained = new ContainedSupervisor(t, {
+    init: [...user, ...commandOf(said('ENTRYPOINT'))],
+    command: commandOf(said('CMD')),
     cwd: app,
     home: join(home, '.forksafe'),
     env: {
@@ -245,11 +237,9 @@ const runImage = async (t: Test, env: NodeJS.ProcessEnv = {}): Promise<Container
       FORKSAFE_WORKERS: '2',
     },
   })
-  await supervisor.waitForLine(/worker 0 ready/)
-  await supervisor.waitForLine(/worker 1 ready/)
-  const first = descendantsOf(supervisor.pid).find(({ ppid }) => ppid === supervisor.pid)
-  if (first === undefined) throw new Error(`no process in the container:\n${supervisor.lastLines()}`)
-  return { supervisor, first: first.pid, port, health }
+  await contained.outer.waitForLine(/worker 0 ready/)
+  await contained.outer.waitForLine(/worker 1 ready/)
+  return { contained, port, health }
 }
 
 const statusOf = (port: number, path: string): Promise<number> =>
@@ -260,36 +250,36 @@ const statusOf = (port: number, path: string): Promise<number> =>
     }).on('error', () => resolve(0))
   })
 
-t.test('started as the Dockerfile says it is healthy, and docker stop ends it', needsContainer, async (t) => {
-  const { supervisor, first, port, health } = await runImage(t)
+t.test('started as the Dockerfile says it is healthy, and docker stop ends it', needsTini(), async (t) => {
+  const { contained, port, health } = await runImage(t)
   t.equal(await statusOf(port, '/'), 200)
   const [node = '', ...check] = commandOf(said('HEALTHCHECK'))
   const isHealthy = (): boolean =>
     succeeds([node, ...check.map((arg) => arg.replace(`:${imageEnv.FORKSAFE_HEALTH}/`, `:${health}/`))])
   t.equal(isHealthy(), true)
   t.notOk(
-    supervisor.lines.some((line) => /PID 1/.test(line)),
+    contained.outer.lines.some((line) => /PID 1/.test(line)),
     'tini is the init that the warning asks for',
   )
-  process.kill(first, 'SIGTERM')
-  t.same(await supervisor.leavesNothing(), { code: 0, signal: null })
+  await contained.signal('SIGTERM')
+  t.same(await contained.outer.leavesNothing(), { code: 0, signal: null })
   t.equal(isHealthy(), false)
 })
 
 t.test(
   'as the manifest says, requests that go on arriving in the delay are answered, and the probes tell',
-  needsContainer,
+  needsTini(),
   async (t) => {
     const { container, env, grace } = containerAt('127.0.0.1')
     const { livenessProbe, readinessProbe } = container
-    const { supervisor, first, port, health } = await runImage(t, env)
+    const { contained, port, health } = await runImage(t, env)
     t.equal(await statusOf(health, livenessProbe.httpGet.path), 200)
     t.equal(await statusOf(health, readinessProbe.httpGet.path), 200)
     const load = startLoad({ port, clients: { keepalive: 4, close: 4, slow: 2, slowReused: 2 } })
     t.teardown(() => load.stop())
     await load.finished(200)
     const began = performance.now()
-    process.kill(first, 'SIGTERM')
+    await contained.signal('SIGTERM')
     await eventually(
       () => statusOf(health, readinessProbe.httpGet.path),
       (status) => status === 503,
@@ -304,7 +294,7 @@ t.test(
     )
     const result = await load.stop()
     t.equal(result.failed, 0, describeLoad(result))
-    t.equal((await supervisor.leavesNothing({ timeout: grace })).code, 0)
+    t.equal((await contained.outer.leavesNothing({ timeout: grace })).code, 0)
     const { shutdownDelay } = await settingsOf(env)
     const took = performance.now() - began
     t.ok(took >= shutdownDelay && took < grace, `after ${Math.round(took)} ms`)
