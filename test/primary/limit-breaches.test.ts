@@ -124,9 +124,10 @@ t.test(
     const before = [0, 1, 2].map((slot) => servingId(world, slot))
     world.change({ kind: 'reload' })
     world.pass(1_000)
-    breach(world, 0, SOFT)
     breach(world, 2, SOFT)
-    world.pass(3_000)
+    world.pass(1_500)
+    breach(world, 0, SOFT)
+    world.pass(1_500)
     t.same(
       [0, 1, 2].map((slot) => servingId(world, slot)),
       before,
