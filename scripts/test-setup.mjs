@@ -17,6 +17,7 @@ const DEBIAN_PACKAGES = [
   { name: 'libmojolicious-perl', file: '/usr/share/perl5/Mojolicious.pm' },
   { name: 'nginx-light', file: '/usr/sbin/nginx' },
   { name: 'libfaketime', file: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1' },
+  { name: 'systemd', file: '/usr/bin/systemd-notify' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
   { name: 'tini', file: '/usr/bin/tini' },
 ]

@@ -184,7 +184,7 @@ t.test('under systemd', needsNotify, async (t) => {
     t.same(receiver.received, [])
   })
 
-  t.test('signs of life end while the primary stands still, and workers go on', async (t) => {
+  t.test('signs of life end while the primary stands still, and the unit can be started again', async (t) => {
     const receiver = await notifyReceiver(t)
     const port = await freePort()
     const start: StartOptions = {
@@ -204,13 +204,13 @@ t.test('under systemd', needsNotify, async (t) => {
 
     supervisor.signal('SIGALRM')
     await supervisor.waitForLine(/^blocking$/)
-    // systemd's part: it waits for a second, kills the process that was silent, and what is left of it, and starts anew.
+    // systemd's part: it waits for a second, ends everybody of the unit, without a chance, and starts anew.
     await eventually(
       () => microseconds() - Math.max(...receiver.received.map(({ at }) => at)),
       (silence) => silence > 1_500_000,
       { what: 'a silence that systemd would act on' },
     )
-    supervisor.signal('SIGKILL')
+    supervisor.signalGroup('SIGKILL')
     await supervisor.leavesNothing()
     const again = startSupervisor(t, { ...start, home: supervisor.home })
     await eventually(
