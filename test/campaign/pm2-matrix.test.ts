@@ -23,7 +23,6 @@ t.jobs = 2
 
 play({ ...BY_DEFAULT, deeds: ['restart', 'stop'] })
 play({ deeds: ['scale', 'resurrect'] })
-play({ hasPs: false, deeds: ['restart'] })
 play({ ...BY_DEFAULT, hasPs: false, deeds: ['stop'] })
 play({ major: 5, deeds: ['sendSignal', 'stop'] })
 play({ ...BY_DEFAULT, major: 6, deeds: ['sendSignal', 'stop'] })
