@@ -5,6 +5,7 @@ import { missingInit } from '../manager/first-process.js'
 import { fitToKillTimeout } from '../manager/kill-timeout.js'
 import { listenToParentExit, parentThatEndsUs } from '../manager/parent-exit.js'
 import { assertPrimary, explainSecondInstance, listenToPm2, sayReadyToPm2 } from '../manager/pm2.js'
+import { warnWithoutPs } from '../manager/pm2-tree.js'
 import { connectToSystemd, type Systemd } from '../manager/systemd.js'
 import { LogBuffer } from '../observe/log-buffer.js'
 import { openOutput } from '../observe/open-output.js'
@@ -111,6 +112,7 @@ export const startSupervisor = async ({
       parent: signals ? parentThatEndsUs(settings.onParentExit) : null,
     }
     const fitted = fitToKillTimeout(settings, warn)
+    warnWithoutPs(warn)
     const keepRecord = recordKeeper(paths.record, warn)
     const supervisor = new Supervisor({
       settings: fitted,

@@ -24,8 +24,14 @@ t.test('a stop fits into kill_timeout with a margin, and who cuts it is told the
     times: { stopTimeout: 25_000, shutdownDelay: 0 },
     said: [],
   })
-  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', kill_timeout: '10000' }).times, { stopTimeout: 9_500, shutdownDelay: 0 })
-  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', kill_timeout: '10' }).times, { stopTimeout: 1, shutdownDelay: 0 })
+  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', kill_timeout: '10000' }).times, {
+    stopTimeout: 9_500,
+    shutdownDelay: 0,
+  })
+  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', kill_timeout: '10' }).times, {
+    stopTimeout: 1,
+    shutdownDelay: 0,
+  })
 })
 
 t.test('of what is left the drain comes first, the delay before it gets the rest', async (t) => {
@@ -41,7 +47,10 @@ t.test('of what is left the drain comes first, the delay before it gets the rest
 })
 
 t.test("of pm2's own default only a shorter one is relied on", async (t) => {
-  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', PM2_KILL_TIMEOUT: '1000' }).times, { stopTimeout: 700, shutdownDelay: 0 })
+  t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', PM2_KILL_TIMEOUT: '1000' }).times, {
+    stopTimeout: 700,
+    shutdownDelay: 0,
+  })
   t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', PM2_KILL_TIMEOUT: '60000' }).times, {
     stopTimeout: 1_300,
   })

@@ -179,6 +179,30 @@ t.test('pm2', needsTool('pm2'), async (t) => {
     )
   })
 
+  t.test(
+    'leaves it 1.6 s by default: it warns, and closes its connections in time whatever goes on',
+    async (t) => {
+      const pm2 = await Pm2.start(t)
+      pm2.openGate()
+      const file = pm2.variant({
+        kill_timeout: undefined,
+        args: 'start test/process/fixtures/never-says-goodbye.js --workers 2',
+      })
+      t.equal((await pm2.run('start', file)).code, 0)
+      await bothOpen(pm2)
+      t.equal((await pm2.run('stop', NAME)).code, 0)
+      t.same(pm2.services(), [])
+      t.same(
+        pm2.upstream.upgraded.map(({ code }) => code),
+        [1001, 1001],
+      )
+      t.match(
+        readFileSync((await pm2.row(NAME))?.pm2_env.pm_err_log_path ?? '', 'utf8'),
+        /pm2 kills after 1\.6s: stopTimeout is cut from 25s to 1\.3s; set kill_timeout in its ecosystem file to 27000/,
+      )
+    },
+  )
+
   t.test('cannot run it in cluster mode, and is told how it can', async (t) => {
     const pm2 = await Pm2.start(t)
     await pm2.run(

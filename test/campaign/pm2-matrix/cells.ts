@@ -48,10 +48,15 @@ const seven = [null, 35_000].flatMap((killTimeout) =>
   ),
 )
 
-/** Only who finds the tree by `ps` can miss it. */
-const withoutPs = [null, 35_000].flatMap((killTimeout) =>
-  BOTH.map((pmx) => cellOf({ killTimeout, message: false, pmx, hasPs: false })),
-)
+/** Without `ps` pm2 7 starts twice what it is to restart, unless it does not look for the tree; of that we only warn. */
+const withoutPs = [null, 35_000].flatMap((killTimeout) => [
+  cellOf({ killTimeout, hasPs: false }),
+  cellOf({ killTimeout, message: false, treekill: false, hasPs: false }),
+  cellOf({
+    ...{ killTimeout, message: false, hasPs: false },
+    deeds: ['sendSignal', 'trigger', 'stop', 'delete', 'resurrect'],
+  }),
+])
 
 const older = ([5, 6] as const).flatMap((major) =>
   BOTH.map((message) =>

@@ -25,6 +25,9 @@ export const playCell = async (cell: Cell): Promise<RoundReport> => {
   const figures: Record<string, number[]> = {}
   try {
     await world.start()
+    const isWarned = /there is no `ps`/.test(world.log())
+    if (isWarned !== (!cell.hasPs && cell.treekill && !cell.message))
+      world.violate(`it is ${isWarned ? '' : 'not '}warned that there is no ps`)
     for (const deed of cell.deeds) {
       const begun = performance.now()
       const before = await world.isUp()
