@@ -53,5 +53,6 @@ t.test("of pm2's own default only a shorter one is relied on", async (t) => {
   })
   t.same(fit({ stopTimeout: 25_000, shutdownDelay: 0 }, { pm_id: '0', PM2_KILL_TIMEOUT: '60000' }).times, {
     stopTimeout: 1_300,
+    shutdownDelay: 0,
   })
 })
