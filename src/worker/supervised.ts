@@ -8,6 +8,7 @@ import { setLeaseProvider } from '../shared/lease-provider.js'
 import type { ForcedEnd, PrimaryMessage, ReadyBy } from '../shared/protocol.js'
 import { onResourceChange, resourcesNewestFirst } from '../shared/resources.js'
 import { onSecrets } from '../shared/secrets.js'
+import { settledWithin } from '../shared/settled-within.js'
 import { VERSION } from '../shared/version.js'
 import type { WorkerStartup } from '../shared/worker-environment.js'
 import { farewellOf } from './app-farewell.js'
@@ -27,6 +28,8 @@ import { TreeLeases } from './tree-leases.js'
 
 /** How long a primary may take to answer a reported signal before the worker drains by itself. */
 const ORDER_PATIENCE = 500
+/** How long it may take to answer in a drain that it gave no order for; what it handed over before has long come. */
+const BARRIER_PATIENCE = 2_000
 /** For a drain that nobody gave a budget: the default of `stopTimeout`. */
 const OWN_BUDGET = 25_000
 /** For the whole drain of an orphan: whoever comes next must not find us. */
@@ -88,7 +91,7 @@ class SupervisedWorker {
       connections: this.#connections,
       hooks: this.#hooks,
       farewell: () => farewellOf(this.#signals),
-      barrier: () => this.#channel.barrier(),
+      barrier: () => this.#barrier(),
       release: () => process.channel?.unref(),
       leave: (forced) => void this.#leave(forced),
     })
@@ -138,6 +141,13 @@ class SupervisedWorker {
       case 'dialLater':
         return this.#dials.answered(message)
     }
+  }
+
+  /** A primary that is stopped or blocked must not keep us from closing what we have. */
+  async #barrier(): Promise<void> {
+    const answered = this.#channel.barrier()
+    if (this.#isOrdered) await answered
+    else await settledWithin(answered, BARRIER_PATIENCE)
   }
 
   /** The decision is the primary's, which most likely got the same signal; see stop-signals.ts. */

@@ -121,6 +121,22 @@ t.test('kill -9 of a worker: it is replaced, and the others do not notice', asyn
   t.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /^\d+$/)
 })
 
+t.test(
+  'workers that are told to stop while their supervisor is stopped say goodbye all the same',
+  async (t) => {
+    const { upstream, supervisor, pids } = await start(t)
+    await upstream.waitFor(({ open }) => open.length === 2)
+    supervisor.signal('SIGSTOP')
+    t.teardown(() => supervisor.signal('SIGCONT'))
+    for (const pid of pids) process.kill(pid, 'SIGTERM')
+    await upstream.waitFor(({ connected }) => connected.length === 0)
+    t.same(
+      upstream.upgraded.map(({ code }) => code),
+      [1001, 1001],
+    )
+  },
+)
+
 t.test('a stop signal to one worker alone: replaced first, drained then, and no request fails', async (t) => {
   const { port, supervisor, pids } = await start(t, 'own-sigterm-server-close.js')
   const load = startLoad({ port, clients: { keepalive: 5, close: 5, slow: 5, slowReused: 5 } })
