@@ -99,7 +99,9 @@ export const startSupervisor = async ({
     systemd.starting(startBudget(settings))
     const onLost = (reason: string): void => warn(`the lock of this name was lost: ${reason}`)
     undo.push(
-      await takeName(settings.name, paths, onLost).catch((error: unknown) => {
+      await takeName(settings.name, paths, onLost, ({ pid }) =>
+        warn(`waits for supervisor ${pid} to be gone`),
+      ).catch((error: unknown) => {
         throw explainSecondInstance(error)
       }),
     )

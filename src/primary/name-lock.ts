@@ -36,7 +36,9 @@ export const takeName = async (
   name: string,
   paths: NamePaths,
   onLost: (reason: string) => void,
+  onWaiting: (owner: RunRecord) => void = () => {},
 ): Promise<() => Promise<void>> => {
+  let isWaiting = false
   const begun = performance.now()
   let unknownUntil = begun + UNKNOWN_OWNER
   for (;;) {
@@ -52,6 +54,10 @@ export const takeName = async (
         ? now < unknownUntil
         : isAboutToGo(owner) || (hasLostParent(owner) && now < begun + HEARS_OF_PARENT)
     if (!isWorthWaiting) throw running(name, owner)
+    if (owner !== null && !isWaiting) {
+      isWaiting = true
+      onWaiting(owner)
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL))
   }
 }

@@ -85,7 +85,8 @@ t.test(
       (members) => members.length === 2,
       { what: 'the third supervisor to be there' },
     )
-    t.equal(second.parent.lines.length, 0, second.parent.lastLines())
+    await second.parent.waitForLine(new RegExp(`waits for supervisor ${pid} to be gone`))
+    await orphan.parent.waitForLine(/waits for supervisor/)
     await kill(orphan.parent)
     process.kill(pid, 'SIGCONT')
     const successor = await second.parent.waitUntilReady()
