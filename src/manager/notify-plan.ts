@@ -135,7 +135,7 @@ export class NotifyPlan {
     const extension = this.#extension
     if (extension !== null && now >= extension.nextAt) {
       const by = Math.min(EXTEND_BY, extension.until - now)
-      if (by > 0) message.EXTEND_TIMEOUT_USEC = String(Math.ceil(by) * 1_000)
+      if (by > 0) message.EXTEND_TIMEOUT_USEC = String(Math.round(by) * 1_000)
       this.#extension = by > 0 ? { ...extension, nextAt: now + EXTEND_EVERY } : null
     }
     return Object.keys(message).length === 0 ? [] : [message]

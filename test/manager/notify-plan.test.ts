@@ -69,6 +69,14 @@ const ready = (slot: number): Progress => ({
 const extensions = (messages: NotifyMessage[]): number[] =>
   messages.flatMap(({ EXTEND_TIMEOUT_USEC: by }) => (by === undefined ? [] : Number(by)))
 
+t.test('a clock with fractions asks for no millisecond more than there is', async (t) => {
+  const world = new World()
+  // Added to it and taken away again, 17,000 is 17,000.000000000004 in floating point.
+  world.now = 15_768.115000000002
+  world.progress({ event: 'stopping', delay: 0, reason: 'SIGTERM', budget: 12_000 })
+  t.equal(world.heard()[0]?.EXTEND_TIMEOUT_USEC, '17000000')
+})
+
 t.test('a start is ready once, however long it takes, and tells how far it is', async (t) => {
   const world = new World().tell({ type: 'starting', budget: 60_000 })
   t.same(world.heard(), [{ STATUS: 'starting', EXTEND_TIMEOUT_USEC: '30000000' }])
