@@ -7,6 +7,11 @@ import { Slices } from './slices.js'
 /** Of the listing; so many descriptors are read in one step, a tenth of a slice. */
 const ENTRIES_AT_ONCE = 256
 
+export interface SocketDescriptor {
+  fd: number
+  inode: number
+}
+
 /**
  * The inode of each socket that a process holds, with the lowest descriptor at which it stands.
  *
@@ -16,7 +21,7 @@ const ENTRIES_AT_ONCE = 256
 export const socketInodesOf = async (pid: number): Promise<Map<number, number>> => {
   const inodes = new Map<number, number>()
   try {
-    for (const { fd, inode } of await readSocketDescriptors(pid, new Slices()))
+    for (const { fd, inode } of await readSocketDescriptors(`/proc/${pid}/fd`, new Slices()))
       if (fd <= (inodes.get(inode) ?? fd)) inodes.set(inode, fd)
   } catch {
     return new Map()
@@ -25,32 +30,28 @@ export const socketInodesOf = async (pid: number): Promise<Map<number, number>> 
 }
 
 /**
- * Every descriptor of a process that is a socket, in no order.
+ * Every descriptor in a folder `/proc/PID/fd` that is a socket, in no order.
  *
  * @throws what the file system says: ENOENT for a process that is gone, EACCES for one that is not ours.
  */
-export const readSocketDescriptors = async (
-  pid: number,
-  slices: Slices,
-): Promise<{ fd: number; inode: number }[]> => {
-  const found: { fd: number; inode: number }[] = []
+export const readSocketDescriptors = async (folder: string, slices: Slices): Promise<SocketDescriptor[]> => {
+  const found: SocketDescriptor[] = []
   // Not readdir: of ten thousand descriptors that alone blocks for 10 to 25 ms.
-  using folder = openFolder(`/proc/${pid}/fd`)
-  for (let entry = folder.dir.readSync(); entry !== null; entry = folder.dir.readSync()) {
-    const inode = inodeAt(`/proc/${pid}/fd/${entry.name}`)
-    if (inode !== null) found.push({ fd: Number(entry.name), inode })
-    if (slices.isOver) await slices.next()
+  const listing = opendirSync(folder, { bufferSize: ENTRIES_AT_ONCE })
+  try {
+    for (let entry = listing.readSync(); entry !== null; entry = listing.readSync()) {
+      const inode = socketInodeAt(`${folder}/${entry.name}`)
+      if (inode !== null) found.push({ fd: Number(entry.name), inode })
+      if (slices.isOver) await slices.next()
+    }
+  } finally {
+    listing.closeSync()
   }
   return found
 }
 
-const openFolder = (path: string) => {
-  const dir = opendirSync(path, { bufferSize: ENTRIES_AT_ONCE })
-  return { dir, [Symbol.dispose]: () => dir.closeSync() }
-}
-
 /** null: no socket, or closed since it was listed. */
-const inodeAt = (path: string): number | null => {
+export const socketInodeAt = (path: string): number | null => {
   try {
     const target = readlinkSync(path)
     return target.startsWith('socket:[') ? Number(target.slice(8, -1)) : null
