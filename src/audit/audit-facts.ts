@@ -41,8 +41,11 @@ export interface RequestConnect {
 
 export interface AuditFacts {
   look: Snapshot
-  /** A second look, a moment later; null: the first one showed nothing that would have to be there twice. */
-  later: Snapshot | null
+  /**
+   * A second look, a moment later: what is gone by then was on its way, and no finding. The same as `look` where that one
+   * showed nothing.
+   */
+  later: Snapshot
   members: ReadonlyMap<number, Member>
   /** Ports on which somebody of the tree listens, or has listened. */
   listenedPorts: ReadonlySet<number>
@@ -57,14 +60,14 @@ export interface AuditFacts {
   forkFindings: readonly Finding[]
 }
 
-/** Facts of nothing but one look; the rest is laid over it. */
+/** Facts of one look and nothing else; the rest is laid over it. */
 export const factsOf = (
   look: Snapshot,
   members: AuditFacts['members'],
   more: Partial<AuditFacts> = {},
 ): AuditFacts => ({
   look,
-  later: null,
+  later: look,
   members,
   listenedPorts: new Set(),
   names: new Map(),

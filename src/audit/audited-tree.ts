@@ -15,14 +15,14 @@ export interface AuditedTree {
   /** `worker 1 (pid 123, generation 2)` */
   who(pid: number): string
   role(pid: number): Role
-  /** Whether the process still had that socket in that state in the second look; false where there was none. */
+  /** Whether the process still had that socket in that state in the second look. */
   isStill(pid: number, socket: HeldSocket): boolean
 }
 
 export const auditedTree = (facts: AuditFacts): AuditedTree => {
   const commands = new Map(facts.look.processes.map(({ pid, command }) => [pid, command]))
   const later = new Set(
-    facts.later?.processes.flatMap(({ pid, sockets }) => sockets.map((socket) => key(pid, socket))),
+    facts.later.processes.flatMap(({ pid, sockets }) => sockets.map((socket) => key(pid, socket))),
   )
   const names = namesDialled(facts)
   return {

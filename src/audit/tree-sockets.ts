@@ -133,3 +133,23 @@ const LONGEST_COMMAND = 60
 
 const shorten = (command: string): string =>
   command.length <= LONGEST_COMMAND ? command : `${command.slice(0, LONGEST_COMMAND - 1)}…`
+
+/** How many connections go out from these processes, by address: what a history keeps of a look. */
+export const connectionsByAddress = (
+  look: Snapshot,
+  listenedPorts: ReadonlySet<number>,
+): Map<string, number> => {
+  const ports = new Set([...listenedPorts, ...portsListenedOn(look)])
+  const counts = new Map<string, number>()
+  const seen = new Set<number>()
+  for (const { sockets } of look.processes)
+    for (const socket of sockets) {
+      if (socket.remote === null || seen.has(socket.inode)) continue
+      if (directionOf(socket, false, ports) !== 'outgoing') continue
+      if (!isLive(socket) && socket.state !== 'close-wait') continue
+      seen.add(socket.inode)
+      const address = showEndpoint(socket.remote)
+      counts.set(address, (counts.get(address) ?? 0) + 1)
+    }
+  return counts
+}

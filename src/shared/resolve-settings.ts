@@ -114,6 +114,7 @@ const shownPath = (path: string, cwd: string): string => {
 /** Ours, but no option: they are documented beside the options. */
 const OTHER_VARIABLES = [
   'FORKSAFE_HOME',
+  'FORKSAFE_AUDIT_SOURCE',
   'FORKSAFE_WORKER',
   'FORKSAFE_DEBUG',
   'FORKSAFE_DETACHED',

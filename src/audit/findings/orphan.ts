@@ -3,14 +3,15 @@
 import type { Finding } from '../../shared/finding.js'
 import { type AuditedTree, many } from '../audited-tree.js'
 
-export const orphans = ({ facts, sockets, who, role }: AuditedTree): Finding[] =>
+export const orphans = ({ facts, sockets, who, role, isStill }: AuditedTree): Finding[] =>
   facts.look.processes
     .filter(({ pid }) => role(pid) === 'orphan')
     .flatMap(({ pid }): Finding[] => {
-      const held = sockets.filter(
-        (each) => each.pid === pid && (each.direction === 'outgoing' || each.direction === 'accepted'),
+      const own = sockets.filter((each) => each.pid === pid && isStill(pid, each.socket))
+      const held = own.filter(
+        (each) => (each.direction === 'outgoing' || each.direction === 'accepted'),
       )
-      const listening = sockets.filter((each) => each.pid === pid && each.direction === 'listening')
+      const listening = own.filter((each) => each.direction === 'listening')
       if (held.length + listening.length === 0) return []
       const endpoints = [...new Set(held.flatMap(({ endpoint }) => endpoint ?? []))]
       const to =

@@ -4,11 +4,15 @@ import type { Finding } from '../../shared/finding.js'
 import { type AuditedTree, groupBy, many } from '../audited-tree.js'
 import { isLive } from '../tree-sockets.js'
 
-export const overBudget = ({ facts, sockets, who, role }: AuditedTree): Finding[] =>
+export const overBudget = ({ facts, sockets, who, role, isStill }: AuditedTree): Finding[] =>
   Object.entries(facts.budgets).flatMap(([endpoint, budget]): Finding[] => {
     const held = sockets.filter(
-      ({ endpoint: to, socket, direction }) =>
-        direction === 'outgoing' && to?.toLowerCase() === endpoint.toLowerCase() && isLive(socket),
+      ({ pid, endpoint: to, socket, direction }) =>
+        direction === 'outgoing' &&
+        to?.toLowerCase() === endpoint.toLowerCase() &&
+        isLive(socket) &&
+        // Handed over, one closes while the next one opens.
+        isStill(pid, socket),
     )
     // The same socket in two processes is one connection.
     const count = new Set(held.map(({ socket }) => socket.inode)).size

@@ -25,6 +25,7 @@ export const unguardedPiles = (tree: AuditedTree): Finding[] => {
     ({ pid, socket, direction, origin }) =>
       direction === 'outgoing' &&
       isLive(socket) &&
+      tree.isStill(pid, socket) &&
       tree.role(pid) !== 'primary' &&
       tree.role(pid) !== 'orphan' &&
       (origin?.client ?? null) === null,

@@ -2,11 +2,12 @@
 
 import type { Finding } from '../../shared/finding.js'
 import type { AuditedTree } from '../audited-tree.js'
+import { isGone } from '../process-problem.js'
 
 export const unreadable = ({ facts, who }: AuditedTree): Finding[] =>
   facts.look.processes
     // It ended between the listing and the look.
-    .filter(({ problem, pid }) => problem !== null && !isGone(problem) && facts.members.has(pid))
+    .filter((process) => process.problem !== null && !isGone(process) && facts.members.has(process.pid))
     .map(({ pid, problem }) => ({
       kind: 'unreadable',
       severity: 'note',
@@ -18,4 +19,3 @@ export const unreadable = ({ facts, who }: AuditedTree): Finding[] =>
       count: 1,
     }))
 
-const isGone = (problem: string): boolean => /gone|ENOENT|ESRCH/.test(problem)
