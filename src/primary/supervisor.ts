@@ -417,6 +417,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#output.redactor.add(message.values, 'told')
       case 'report':
         return this.#status.reported(id, message.id, message.report)
+      case 'sockets':
+      case 'connectInRequest':
+        return
       case 'beat':
         return this.#limits.beat(id)
       case 'askBarrier':
