@@ -33,7 +33,8 @@ export interface StaleRecord {
 /** What the guard of requests has seen: a client that was opened while a request was answered. */
 export interface RequestConnect {
   pid: number
-  at: string
+  /** null: not known. */
+  at: string | null
   url: string
   request: string
   count: number

@@ -77,6 +77,8 @@ export interface EndpointRow {
   byState: Partial<Record<SocketState, number>>
   guarded: number
   unguarded: number
+  /** Of processes that say nothing of their sockets. */
+  unknown: number
   budget: number | null
   trend: { points: Trend; perHour: number | null } | null
 }
@@ -106,7 +108,7 @@ export const makeReport = (name: string | null, facts: AuditFacts): AuditReport 
         sockets: sockets.map(rowOf),
       }
     }),
-    endpoints: endpointsOf(tree.sockets, tree.trends, facts.budgets),
+    endpoints: endpointsOf(tree.sockets, tree.trends, facts),
     findings: findingsIn(tree),
   }
 }
@@ -174,7 +176,7 @@ const rowOf = ({ socket, direction, endpoint, origin, ageMs }: TreeSocket): Audi
 const endpointsOf = (
   sockets: readonly TreeSocket[],
   trends: ReadonlyMap<string, Trend>,
-  budgets: AuditFacts['budgets'],
+  { budgets, members }: AuditFacts,
 ): EndpointRow[] => {
   const outgoing = groupBy(
     sockets.filter(({ endpoint }) => endpoint !== null),
@@ -187,6 +189,7 @@ const endpointsOf = (
       const own = [...new Map(all.map((each) => [each.socket.inode || each, each])).values()]
       const live = own.filter(({ socket }) => isLive(socket))
       const guarded = live.filter(({ origin }) => origin?.client != null).length
+      const unknown = live.filter(({ pid }) => (members.get(pid)?.origins ?? null) === null).length
       const points = trends.get(endpoint)
       return {
         endpoint,
@@ -198,7 +201,8 @@ const endpointsOf = (
         live: live.length,
         byState: countStates(own),
         guarded,
-        unguarded: live.length - guarded,
+        unguarded: live.length - guarded - unknown,
+        unknown,
         budget: budgets[endpoint] ?? null,
         trend: points === undefined ? null : { points, perHour: growthOf(points)?.perHour ?? null },
       }

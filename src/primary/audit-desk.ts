@@ -2,7 +2,7 @@
 // while at how many connections there are, so that a slow leak shows. What is concluded from it is src/audit/findings.ts.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Member, RequestConnect } from '../audit/audit-facts.js'
+import type { Member } from '../audit/audit-facts.js'
 import { gatherFacts } from '../audit/audit-looks.js'
 import { type AuditReport, makeReport } from '../audit/audit-report.js'
 import { countPort } from '../audit/count-port.js'
@@ -12,13 +12,15 @@ import { takeSnapshot } from '../audit/take-snapshot.js'
 import { connectionsByAddress } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
 import type { Finding } from '../shared/finding.js'
-import type { ClientReport } from '../shared/resources.js'
+import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import type { SocketOrigins } from '../shared/socket-origins.js'
 import { EndpointNames } from './endpoint-names.js'
 import { findOrphans } from './find-orphans.js'
+import { SocketAsks } from './socket-asks.js'
 import { staleRecords } from './stale-records.js'
+import type { StatusReader } from './status-reader.js'
 
 export interface AuditedWorker {
   id: number
@@ -33,12 +35,9 @@ export interface AuditDeskOptions {
   settings: () => Pick<Settings, 'connectionBudget' | 'auditInterval'>
   /** Those that have a process. */
   workers: () => AuditedWorker[]
-  /** What a worker says of the sockets that it opened; null where it says nothing in time. */
-  ask: (workerId: number) => Promise<SocketOrigins | null>
-  /** What this process knows of its own. */
-  own: () => SocketOrigins | null
-  clients: () => ClientReport[]
-  connects: () => RequestConnect[]
+  tell: (workerId: number, message: PrimaryMessage) => void
+  /** What the workers report of themselves, by pid. */
+  status: Pick<StatusReader, 'refresh' | 'reports'>
   forkFindings: () => readonly Finding[]
 }
 
@@ -50,12 +49,14 @@ export class AuditDesk {
   readonly #history = new TrendHistory()
   readonly #names = new EndpointNames()
   readonly #listenedPorts = new Set<number>()
+  readonly #asks: SocketAsks
   readonly #ending = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<AuditReport> | null = null
 
   constructor(options: AuditDeskOptions) {
     this.#options = options
+    this.#asks = new SocketAsks(options.tell)
     this.#lookLater()
   }
 
@@ -72,6 +73,11 @@ export class AuditDesk {
     return countPort(await this.#look([]), port)
   }
 
+  /** A worker's answer. */
+  answered(id: number, sockets: SocketOrigins): void {
+    this.#asks.answered(id, sockets)
+  }
+
   /** A worker listens at `:8080`. What comes in there was accepted, also when nobody listens any more. */
   listening(address: string): void {
     const [, port] = /:(\d+)$/.exec(address) ?? []
@@ -84,22 +90,28 @@ export class AuditDesk {
   }
 
   async #audit(): Promise<AuditReport> {
-    const { name, connects, forkFindings } = this.#options
+    const { name, forkFindings, status } = this.#options
     const { connectionBudget: budgets } = this.#options.settings()
     const folder = runtimeFolder(process.env)
     const orphans = await findOrphans(name, folder, new Set(await processTree(process.pid)))
     const facts = await gatherFacts({
       look: () => this.#look(orphans),
       ask: (look) => this.#ask(look, new Set(orphans)),
-      more: async () => ({
-        listenedPorts: this.#listenedPorts,
-        names: await this.#names.of(Object.keys(budgets)),
-        budgets,
-        trends: this.#history.trends(),
-        records: staleRecords(folder, (identity) => this.#isAwaited(identity)),
-        connects: connects(),
-        forkFindings: forkFindings(),
-      }),
+      more: async () => {
+        const [names] = await Promise.all([this.#names.of(Object.keys(budgets)), status.refresh()])
+        const reports = status.reports()
+        return {
+          listenedPorts: this.#listenedPorts,
+          names,
+          budgets,
+          trends: this.#history.trends(),
+          records: staleRecords(folder, (identity) => isAwaited(identity, reports)),
+          connects: [...reports].flatMap(([pid, { requestGuard = [] }]) =>
+            requestGuard.map((connect) => ({ pid, ...connect })),
+          ),
+          forkFindings: forkFindings(),
+        }
+      },
       pause: (ms) => delay(ms),
     })
     return makeReport(name, facts)
@@ -115,20 +127,13 @@ export class AuditDesk {
       const worker = workers.get(pid)
       if (worker !== undefined) {
         const { slot, generation, id } = worker
-        return [pid, { pid, role: 'worker', slot, generation, origins: await this.#options.ask(id) }]
+        return [pid, { pid, role: 'worker', slot, generation, origins: await this.#asks.ask(id) }]
       }
       const isPrimary = pid === process.pid
       const role = isPrimary ? 'primary' : orphans.has(pid) ? 'orphan' : 'descendant'
-      const origins = isPrimary ? this.#options.own() : null
-      return [pid, { pid, role, slot: null, generation: null, origins }]
+      return [pid, { pid, role, slot: null, generation: null, origins: null }]
     })
     return new Map(await Promise.all(members))
-  }
-
-  #isAwaited(identity: string): boolean {
-    return this.#options
-      .clients()
-      .some((client) => client.role === 'standby' && client.state === 'waiting' && client.identity === identity)
   }
 
   #lookLater(): void {
@@ -153,3 +158,10 @@ export class AuditDesk {
 }
 
 const RECONSIDERED_AFTER = 60_000
+
+const isAwaited = (identity: string, reports: ReadonlyMap<number, WorkerReport>): boolean =>
+  [...reports.values()].some(({ clients }) =>
+    clients.some(
+      (client) => client.role === 'standby' && client.state === 'waiting' && client.identity === identity,
+    ),
+  )

@@ -34,7 +34,9 @@ export const findOrphans = async (
     }
     return false
   }
-  return [...found.values()].filter(({ pid, isMarked }) => isMarked && !isSupervised(pid)).map(({ pid }) => pid)
+  return [...found.values()]
+    .filter(({ pid, isMarked }) => isMarked && !isSupervised(pid))
+    .map(({ pid }) => pid)
 }
 
 const readProcesses = async (tree: ReadonlySet<number>, marks: readonly string[]): Promise<Found[]> => {

@@ -34,7 +34,8 @@ const staleRuns = (folder: string): StaleRecord[] =>
 const staleLeases = (folder: string, waitsFor: (identity: string) => boolean): StaleRecord[] =>
   listing(folder).flatMap((key): StaleRecord[] => {
     const last = entriesIn(join(folder, key)).at(-1)
-    if (last === undefined || last.record !== 'owned' || last.life !== 'dead' || last.holder === null) return []
+    if (last === undefined || last.record !== 'owned' || last.life !== 'dead' || last.holder === null)
+      return []
     const { identity, name, pid } = last.holder
     if (identity.startsWith(OWN_IDENTITY)) return []
     const isLong = last.refreshed === null || Date.now() - last.refreshed > TAKEN_OVER_AFTER

@@ -73,12 +73,7 @@ export const readBudgets: Reader<Record<string, number>> = (field, raw, form) =>
   return Object.fromEntries(entries.map(([endpoint, value]) => budget(field, endpoint, value, form)))
 }
 
-const budget = (
-  field: string,
-  endpoint: string,
-  raw: unknown,
-  form: 'text' | 'value',
-): [string, number] => {
+const budget = (field: string, endpoint: string, raw: unknown, form: 'text' | 'value'): [string, number] => {
   const count = form === 'text' ? String(raw).slice(endpoint.length + 1) : raw
   if (!isEndpoint(endpoint)) {
     throw invalidOption(

@@ -224,6 +224,8 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     maxUptime: value('maxUptime'),
     hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
     forkWindowTimeout: value('forkWindowTimeout'),
+    connectionBudget: value('connectionBudget'),
+    auditInterval: value('auditInterval'),
     cwd: workingFolder(layers, sources.cwd),
     env,
     nodeArgs,

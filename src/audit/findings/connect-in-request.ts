@@ -10,7 +10,7 @@ export const connectsInRequests = ({ facts, who }: AuditedTree): Finding[] =>
     who: who(pid),
     pid,
     endpoint: endpointOf(url),
-    what: `opened ${many(count, 'connection')} to ${url} while ${request} was answered, at ${at}`,
+    what: `opened ${many(count, 'connection')} to ${url} while ${request} was answered${at === null ? '' : `, at ${at}`}`,
     todo: 'open one guardedClient() when the module is loaded, and use it in the handler',
     count,
   }))

@@ -8,9 +8,7 @@ export const orphans = ({ facts, sockets, who, role, isStill }: AuditedTree): Fi
     .filter(({ pid }) => role(pid) === 'orphan')
     .flatMap(({ pid }): Finding[] => {
       const own = sockets.filter((each) => each.pid === pid && isStill(pid, each.socket))
-      const held = own.filter(
-        (each) => (each.direction === 'outgoing' || each.direction === 'accepted'),
-      )
+      const held = own.filter((each) => each.direction === 'outgoing' || each.direction === 'accepted')
       const listening = own.filter((each) => each.direction === 'listening')
       if (held.length + listening.length === 0) return []
       const endpoints = [...new Set(held.flatMap(({ endpoint }) => endpoint ?? []))]

@@ -18,4 +18,3 @@ export const unreadable = ({ facts, who }: AuditedTree): Finding[] =>
       todo: 'run the audit as the user who owns that process',
       count: 1,
     }))
-
