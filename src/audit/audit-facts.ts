@@ -1,4 +1,4 @@
-// What is known when an audit is judged: two looks at the kernel's tables, who the processes are, what they say of
+// What is known when an audit is judged: a look at the kernel's tables, who the processes are, what they say of
 // themselves, what was seen before. Plain data: the primary's desk collects it (src/primary/audit-desk.ts), and
 // `supervisor audit --pid` does for a tree without a supervisor; findings.ts concludes from it.
 
@@ -42,11 +42,6 @@ export interface RequestConnect {
 
 export interface AuditFacts {
   look: Snapshot
-  /**
-   * A second look, a moment later: what is gone by then was on its way, and no finding. The same as `look` where that one
-   * showed nothing.
-   */
-  later: Snapshot
   members: ReadonlyMap<number, Member>
   /** Ports on which somebody of the tree listens, or has listened. */
   listenedPorts: ReadonlySet<number>
@@ -68,7 +63,6 @@ export const factsOf = (
   more: Partial<AuditFacts> = {},
 ): AuditFacts => ({
   look,
-  later: look,
   members,
   listenedPorts: new Set(),
   names: new Map(),

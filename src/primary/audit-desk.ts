@@ -3,11 +3,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Member } from '../audit/audit-facts.js'
-import { gatherFacts } from '../audit/audit-looks.js'
+import { lookAndJudge } from '../audit/audit-looks.js'
 import { type AuditReport, makeReport } from '../audit/audit-report.js'
 import { countPort } from '../audit/count-port.js'
 import { processTree } from '../audit/process-tree.js'
+import { Slices } from '../audit/slices.js'
 import type { Snapshot } from '../audit/socket-table.js'
+import { inSlices } from '../audit/steps.js'
 import { takeSnapshot } from '../audit/take-snapshot.js'
 import { connectionsByAddress } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
@@ -94,27 +96,31 @@ export class AuditDesk {
     const { connectionBudget: budgets } = this.#options.settings()
     const folder = runtimeFolder(process.env)
     const orphans = await findOrphans(name, folder, new Set(await processTree(process.pid)))
-    const facts = await gatherFacts({
-      look: () => this.#look(orphans),
-      ask: (look) => this.#ask(look, new Set(orphans)),
-      more: async () => {
-        const [names] = await Promise.all([this.#names.of(Object.keys(budgets)), status.refresh()])
-        const reports = status.reports()
-        return {
-          listenedPorts: this.#listenedPorts,
-          names,
-          budgets,
-          trends: this.#history.trends(),
-          records: staleRecords(folder, (identity) => isAwaited(identity, reports)),
-          connects: [...reports].flatMap(([pid, { requestGuard = [] }]) =>
-            requestGuard.map((connect) => ({ pid, ...connect })),
-          ),
-          forkFindings: forkFindings(),
-        }
+    const slices = new Slices(this.#ending.signal)
+    const audited = await lookAndJudge(
+      {
+        look: () => this.#look(orphans),
+        ask: (look) => this.#ask(look, new Set(orphans)),
+        more: async () => {
+          const [names] = await Promise.all([this.#names.of(Object.keys(budgets)), status.refresh()])
+          const reports = status.reports()
+          return {
+            listenedPorts: this.#listenedPorts,
+            names,
+            budgets,
+            trends: this.#history.trends(),
+            records: staleRecords(folder, (identity) => isAwaited(identity, reports)),
+            connects: [...reports].flatMap(([pid, { requestGuard = [] }]) =>
+              requestGuard.map((connect) => ({ pid, ...connect })),
+            ),
+            forkFindings: forkFindings(),
+          }
+        },
+        pause: (ms) => delay(ms),
       },
-      pause: (ms) => delay(ms),
-    })
-    return makeReport(name, facts)
+      slices,
+    )
+    return inSlices(makeReport(name, audited), slices)
   }
 
   async #look(more: readonly number[]): Promise<Snapshot> {

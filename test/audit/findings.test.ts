@@ -2,7 +2,6 @@
 
 import t from 'tap'
 import { factsOf } from '../../src/audit/audit-facts.js'
-import { findingsOf } from '../../src/audit/findings.js'
 import type { HeldSocket } from '../../src/audit/socket-table.js'
 import type { Trend } from '../../src/audit/trend.js'
 import type { Finding } from '../../src/shared/finding.js'
@@ -11,6 +10,7 @@ import {
   connection,
   connections,
   facts,
+  findingsOf,
   found,
   listener,
   look,
@@ -114,7 +114,7 @@ t.test('what only the first look showed was on its way', async (t) => {
     found(all).map((text) => text.split(' ')[0]),
     ['sharedSocket', 'connectionInPrimary', 'closeWait'],
   )
-  t.same(found({ ...all, later: look({ [WORKER]: [{ ...handed, fd: 30 }] }) }), [])
+  t.same(found(all, look({ [WORKER]: [{ ...handed, fd: 30 }] })), [])
 })
 
 t.test('a connection of the primary is a finding unless a guarded client owns it', async (t) => {

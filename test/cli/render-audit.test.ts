@@ -2,7 +2,7 @@
 
 import picocolors from 'picocolors'
 import t from 'tap'
-import { type AuditReport, makeReport } from '../../src/audit/audit-report.js'
+import type { AuditReport } from '../../src/audit/audit-report.js'
 import { renderAudit } from '../../src/cli/render/audit.js'
 import { shortenMiddle, wrap } from '../../src/cli/render/wrap.js'
 import {
@@ -13,6 +13,7 @@ import {
   members,
   origin,
   PRIMARY,
+  reportOf,
   unixSocket,
   WORKER,
 } from '../audit/audit-world.js'
@@ -25,8 +26,7 @@ const render = (report: AuditReport, over = {}): string =>
 const leaking = (count: number): AuditReport => {
   const held = connections(count)
   const host = 'a-rather-long-name-of-an-upstream.internal.example.com'
-  return makeReport(
-    'api',
+  return reportOf(
     facts(
       { [PRIMARY]: [listener(18, 8080), unixSocket(19)], [WORKER]: held },
       {
@@ -78,14 +78,14 @@ t.test('a watch shows the change since the first look', async (t) => {
 })
 
 t.test('where all belongs it says so', async (t) => {
-  const text = render(makeReport('api', facts({ [PRIMARY]: [listener(18, 8080)] })))
+  const text = render(reportOf(facts({ [PRIMARY]: [listener(18, 8080)] })))
   t.match(text, /\nnothing that does not belong\n$/)
   t.match(text, /\n {2}no sockets\n/)
 })
 
 t.test('of a process that says nothing the owner is not known, and shown so', async (t) => {
   const tree = members(member(200, 'descendant', null))
-  const text = render(makeReport('api', facts({ 200: connections(2) }, { members: tree })))
+  const text = render(reportOf(facts({ 200: connections(2) }, { members: tree })))
   t.match(text, /^process 200 {2}node 200\.js$/m)
   t.match(text, /to 10\.0\.0\.7:443 +2 established +\? /)
   t.match(text, /^ {2}endpoint +open +guarded +unguarded +\? +budget +trend$/m)
@@ -93,7 +93,7 @@ t.test('of a process that says nothing the owner is not known, and shown so', as
 
 t.test('a command that holds control characters does no harm', async (t) => {
   const tree = members(member(200, 'descendant', null))
-  const report = makeReport('api', facts({ 200: connections(1) }, { members: tree }))
+  const report = reportOf(facts({ 200: connections(1) }, { members: tree }))
   const [first, ...rest] = report.processes.reverse()
   if (first === undefined) throw new Error('no process')
   const evil = { ...report, processes: [{ ...first, command: 'node \u001b[2Jx' }, ...rest] }
