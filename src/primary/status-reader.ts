@@ -117,6 +117,7 @@ export class StatusReader {
       cpuPercent: figures?.cpuPercent ?? null,
       eventLoopDelayMs: report?.eventLoopDelayMs ?? null,
       clients: report?.clients ?? [],
+      connectsInRequests: report?.requestGuard ?? [],
     }
   }
 }
@@ -137,4 +138,5 @@ const waitingRow = (slot: Slot): WorkerStatus => ({
   cpuPercent: null,
   eventLoopDelayMs: null,
   clients: [],
+  connectsInRequests: [],
 })

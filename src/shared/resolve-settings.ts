@@ -222,6 +222,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     maxCpuPeriod: value('maxCpuPeriod'),
     maxUptime: value('maxUptime'),
     hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
+    requestGuard: value('requestGuard'),
     forkWindowTimeout: value('forkWindowTimeout'),
     cwd: workingFolder(layers, sources.cwd),
     env,
