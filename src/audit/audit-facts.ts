@@ -52,6 +52,8 @@ export interface AuditFacts {
   trends: ReadonlyMap<string, Trend>
   records: readonly StaleRecord[]
   connects: readonly RequestConnect[]
+  /** Guarded clients and protected resources that are open in the primary, by name. */
+  resources: readonly string[]
   /** What was seen right after forks. */
   forkFindings: readonly Finding[]
 }
@@ -70,6 +72,7 @@ export const factsOf = (
   trends: new Map(),
   records: [],
   connects: [],
+  resources: [],
   forkFindings: [],
   ...more,
 })

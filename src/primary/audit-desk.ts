@@ -15,11 +15,13 @@ import { connectionsByAddress } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
 import type { Finding } from '../shared/finding.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
+import { resourcesNewestFirst } from '../shared/resources.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import type { SocketOrigins } from '../shared/socket-origins.js'
 import { EndpointNames } from './endpoint-names.js'
 import { findOrphans } from './find-orphans.js'
+import { OwnSockets } from './own-sockets.js'
 import { SocketAsks } from './socket-asks.js'
 import { staleRecords } from './stale-records.js'
 import type { StatusReader } from './status-reader.js'
@@ -52,6 +54,7 @@ export class AuditDesk {
   readonly #names = new EndpointNames()
   readonly #listenedPorts = new Set<number>()
   readonly #asks: SocketAsks
+  readonly #own = new OwnSockets()
   readonly #ending = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<AuditReport> | null = null
@@ -88,6 +91,7 @@ export class AuditDesk {
 
   end(): void {
     this.#ending.abort()
+    this.#own.end()
     clearTimeout(this.#timer)
   }
 
@@ -114,6 +118,7 @@ export class AuditDesk {
               requestGuard.map((connect) => ({ pid, ...connect })),
             ),
             forkFindings: forkFindings(),
+            resources: openResources(),
           }
         },
         pause: (ms) => delay(ms),
@@ -137,7 +142,8 @@ export class AuditDesk {
       }
       const isPrimary = pid === process.pid
       const role = isPrimary ? 'primary' : orphans.has(pid) ? 'orphan' : 'descendant'
-      return [pid, { pid, role, slot: null, generation: null, origins: null }]
+      const origins = isPrimary ? this.#own.report() : null
+      return [pid, { pid, role, slot: null, generation: null, origins }]
     })
     return new Map(await Promise.all(members))
   }
@@ -164,6 +170,9 @@ export class AuditDesk {
 }
 
 const RECONSIDERED_AFTER = 60_000
+
+const openResources = (): string[] =>
+  resourcesNewestFirst().flatMap((resource) => (resource.isOpen() ? [resource.name] : []))
 
 const isAwaited = (identity: string, reports: ReadonlyMap<number, WorkerReport>): boolean =>
   [...reports.values()].some(({ clients }) =>

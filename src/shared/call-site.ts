@@ -14,6 +14,8 @@ export interface Trace {
 export interface CallSite {
   /** `app/feed.js:12:5`, relative to the working folder; null: no frame of the application is on the stack. */
   at: string | null
+  /** `http` for the pools of an HTTP client, the name of the package that is nearest, null for the application itself. */
+  via: string | null
   /** Frames of the application, one a line; empty without any. */
   stack: string
   /** Whether a module was being loaded: that happens once, whoever asked for it. */
@@ -55,10 +57,12 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
   const frames: Frame[] = []
   let isModuleLevel = false
   let isHandler = false
+  let isHttp = false
   for (const site of callSites(trace)) {
     const file = pathOf(site.getFileName())
     if (file === null || file.startsWith('node:')) {
       isModuleLevel ||= file?.startsWith('node:internal/modules/') === true
+      isHttp ||= frames.length === 0 && file !== null && HTTP_CLIENT.test(file)
       isHandler ||= file === 'node:_http_server' && site.getFunctionName() === 'parserOnIncoming'
       continue
     }
@@ -69,6 +73,7 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
   const place = frames.find(({ file }) => !LIBRARY.test(file)) ?? frames[0]
   return {
     at: place === undefined ? null : placeOf(place, folder),
+    via: isHttp ? 'http' : packageOf(frames[0]?.file),
     stack: frames
       .slice(0, SHOWN)
       .map((frame) => {
@@ -79,6 +84,20 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
     isModuleLevel,
     isHandler,
   }
+}
+
+/** Node's clients of HTTP/1 and HTTP/2, and fetch(): they keep connections for requests to come. */
+const HTTP_CLIENT =
+  /^node:(_http_client|_http_agent|https?$|http2$|internal\/http2\/|internal\/deps\/undici\/)/
+
+const packageOf = (file: string | undefined): string | null => {
+  const [name] =
+    file
+      ?.split(LIBRARY)
+      .at(-1)
+      ?.match(/^(@[^\\/]+[\\/])?[^\\/]+/) ?? []
+  if (file === undefined || name === undefined || !LIBRARY.test(file)) return null
+  return name === 'undici' ? 'http' : name
 }
 
 /** The frames as V8 has them; formatting is the application's own affair (`Error.prepareStackTrace`) and left as it is. */

@@ -151,6 +151,7 @@ const originOf = (socket: Socket, record: Dialled): SocketOrigin => {
     host,
     port,
     at: siteOf(record).at,
+    via: siteOf(record).via,
     webSocket,
     client: owner === null ? null : { name: owner.name, epoch: owner.epoch },
     inRequest: mark === null ? null : describeRequest(mark),
@@ -161,5 +162,5 @@ const originOf = (socket: Socket, record: Dialled): SocketOrigin => {
 }
 
 /** What differs only in the path of a request is one group: there may be any number of paths. */
-const keyOf = ({ host, port, at, webSocket, client, inRequest }: SocketOrigin): string =>
-  JSON.stringify([host, port, at, webSocket, client?.name, client?.epoch, inRequest !== null])
+const keyOf = ({ host, port, at, via, webSocket, client, inRequest }: SocketOrigin): string =>
+  JSON.stringify([host, port, at, via, webSocket, client?.name, client?.epoch, inRequest !== null])

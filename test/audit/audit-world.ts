@@ -110,6 +110,7 @@ export const origin = (held: readonly HeldSocket[], over: Partial<SocketOrigin> 
   host: 'api.example.com',
   port: UPSTREAM.port,
   at: 'app/feed.js:12:5',
+  via: null,
   webSocket: false,
   client: null,
   inRequest: null,
