@@ -18,12 +18,15 @@ export interface RedisServer {
   connections: () => Promise<string[]>
 }
 
-export const redisServer = async (t: Test): Promise<RedisServer> => {
+/** @param port of the loopback, besides the socket; 0: none. */
+export const redisServer = async (t: Test, port = 0): Promise<RedisServer> => {
   const folder = mkdtempSync(join(tmpdir(), 'forksafe-redis-'))
   const socket = join(folder, 'redis.sock')
   const settings = [
     '--port',
-    '0',
+    String(port),
+    '--bind',
+    '127.0.0.1',
     '--unixsocket',
     socket,
     '--save',
