@@ -9,6 +9,7 @@ import { OomKills } from '../observe/oom-kills.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import type { Finding } from '../shared/finding.js'
 import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
@@ -23,6 +24,7 @@ import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
 import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
+import { ForkAuditDesk } from './fork-audit-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
@@ -84,6 +86,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #leases: LeaseDesk
   readonly #status: StatusReader
   readonly #limits: LimitWatch
+  readonly #forkAudit: ForkAuditDesk
   readonly #oomKills = new OomKills()
   readonly #otherVersions = new Set<string>()
   /** Workers whose runtime knows every message of ours. */
@@ -134,6 +137,23 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       askBeat: (id) => this.#processes.get(id)?.tell({ type: 'askBeat' }),
       breached: (id, breach) => this.#enqueue({ type: 'workerOverLimit', id, breach }),
     })
+    this.#forkAudit = new ForkAuditDesk({
+      workers: () =>
+        this.#core.pool.live.flatMap(({ id, slot, pid, generation }) =>
+          pid === null ? [] : [{ id, slot, pid, generation }],
+        ),
+      isStrict: (generation) => this.#generations.of(generation).forkGuard === 'strict',
+      found: (finding) => this.#progress({ event: 'forkFinding', ...finding }),
+      reject: (id, reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
+      looked: (pids, ms) =>
+        this.#debug(() => `sockets looked at in ${ms.toFixed(1)} ms for ${pids.join(', ')}`, {
+          event: 'forkAuditDone',
+          pids,
+          ms,
+        }),
+      failed: (reason) =>
+        this.#debug(() => `the fork audit failed: ${reason}`, { event: 'forkAuditFailed', reason }),
+    })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
     })
@@ -165,6 +185,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const before = this.#pulses
     this.#enqueue({ type: 'pulse' })
     return this.#pulses > before && this.#leases.answers()
+  }
+
+  /** What the looks after forks have found: distinct ones, the latest 50, oldest first. */
+  forkFindings(): Finding[] {
+    return this.#forkAudit.findings
   }
 
   status(): Promise<SupervisorStatus> {
@@ -316,7 +341,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }
-    if (progress.event === 'workerReady') this.#limits.look()
+    if (progress.event === 'workerReady') {
+      this.#limits.look()
+      this.#forkAudit.ready(progress.pid)
+    }
     const { level, text } = describeProgress(progress)
     this.log(level, text, { ...progress })
     this.#changes.tell(progress)
@@ -352,7 +380,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const openedAt = monotonicNow()
     const slots = occasion.slots.join(', ')
     this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
-    await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn }, fork)
+    const look = (): Promise<void> => this.#forkAudit.inWindow()
+    await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn, look }, fork)
     const ms = Math.round(monotonicNow() - openedAt)
     this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
   }
@@ -388,6 +417,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       })
       if (worker.pid === 0) return // its 'error' follows, and says why
       this.#processes.set(id, worker)
+      this.#forkAudit.forked(id)
       this.#leases.joined(id, { slot, pid: worker.pid, generation })
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
@@ -496,6 +526,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#timers.clearAll()
     this.#status.end()
     this.#limits.end()
+    this.#forkAudit.end()
     this.#dials.end()
     this.#leases.end()
     this.#tellStarted(null)

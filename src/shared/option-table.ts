@@ -99,6 +99,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   maxCpuPeriod: MAX_CPU_PERIOD,
   maxUptime: 0,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
+  forkGuard: 'warn',
   env: {},
   envFile: [],
   nodeArgs: [],
@@ -295,6 +296,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     placeholder: 'time',
     byDefault: '2s',
     read: readDuration({ min: 0 }),
+  },
+  forkGuard: {
+    summary:
+      'what follows when processes share a connection, or the primary holds one while it forks: a warning, or (strict) another worker',
+    placeholder: 'mode',
+    byDefault: 'warn',
+    read: readChoice('warn', 'strict'),
+    elsewhere: ['forkAudit', 'forkCheck'],
   },
   logFormat: {
     summary: 'how lines are written out: pretty or json',

@@ -223,6 +223,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     maxUptime: value('maxUptime'),
     hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
     forkWindowTimeout: value('forkWindowTimeout'),
+    forkGuard: value('forkGuard'),
     cwd: workingFolder(layers, sources.cwd),
     env,
     nodeArgs,

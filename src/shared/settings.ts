@@ -33,6 +33,8 @@ export interface Settings extends LimitSettings {
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */
   connectRate: number
   forkWindowTimeout: number
+  /** What follows when a worker shares a socket, or the primary held a connection while it forked. */
+  forkGuard: 'warn' | 'strict'
   /** Working folder of the workers. */
   cwd: string
   /** Added to the workers' environment. */
