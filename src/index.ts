@@ -3,6 +3,7 @@
 export * from './client/index.js'
 export { type RunningSupervisor, type SuperviseOptions, supervise } from './control/supervise.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, ForksafeError } from './shared/errors.js'
+export type { Finding, FindingKind } from './shared/finding.js'
 export type { LeaseOwner } from './shared/lease-provider.js'
 export type { OperationResult, Progress, WorkerFailure, WorkerRef } from './shared/progress.js'
 export type { ClientReport } from './shared/resources.js'

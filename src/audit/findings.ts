@@ -2,7 +2,6 @@
 // docs/audit.md lists the kinds with their thresholds.
 
 import type { Finding } from '../shared/finding.js'
-import type { AuditFacts } from './audit-facts.js'
 import type { AuditedTree } from './audited-tree.js'
 import { closeWaits } from './findings/close-wait.js'
 import { connectsInRequests } from './findings/connect-in-request.js'
@@ -40,7 +39,7 @@ export function* findingsIn(tree: AuditedTree): Steps<Finding[]> {
     yield
   }
   const all = withoutEchoes(each.flat())
-  const past = pastForks(tree.facts, all)
+  const past = pastForks(tree, all)
   const found = [...all, ...past]
   return [
     ...found.filter(({ severity }) => severity === 'problem'),
@@ -68,14 +67,13 @@ const withoutEchoes = (found: readonly Finding[]): Finding[] =>
       ),
   )
 
-/** What a fork showed and the looks do not show any more is told, and is no problem of now. */
-const pastForks = ({ forkFindings }: AuditFacts, now: readonly Finding[]): Finding[] =>
-  forkFindings
-    .filter(
-      (past) =>
-        !now.some(
-          ({ kind, endpoint }) =>
-            (kind === past.kind || kind === 'sharedSocket') && endpoint === past.endpoint,
-        ),
-    )
+/** What a fork showed and the looks do not show any more is told while its process lives, and is no problem of now. */
+const pastForks = ({ facts, names }: AuditedTree, now: readonly Finding[]): Finding[] =>
+  facts.forkFindings
+    .map((past) => ({ ...past, endpoint: names.get(past.endpoint ?? '') ?? past.endpoint }))
+    .filter(({ pid }) => pid === null || facts.members.has(pid))
+    .filter(({ kind, endpoint }) => !now.some((seen) => isSame(seen, kind) && seen.endpoint === endpoint))
     .map((past) => ({ ...past, severity: 'note', what: `${past.what} (seen after a fork, not any more)` }))
+
+const isSame = (seen: Finding, kind: Finding['kind']): boolean =>
+  seen.kind === kind || seen.kind === 'sharedSocket' || seen.kind === 'connectionInPrimary'

@@ -40,4 +40,6 @@ const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   // How a service manager was told to run it: pm2's cluster mode.
   'FORKSAFE_ERR_NOT_PRIMARY',
   'FORKSAFE_ERR_PM2_INSTANCE',
+  // Whoever launched it left a connection open in it.
+  'FORKSAFE_ERR_INHERITED_SOCKET',
 ])

@@ -1,6 +1,7 @@
 // A primary with everything around it: its name, its control socket, its signals, its service manager, its end.
 // `supervisor start` and supervise() (supervise.ts) are its two callers.
 
+import { refuseInheritedConnections } from '../fork/inherited-sockets.js'
 import { missingInit } from '../manager/first-process.js'
 import { fitToKillTimeout } from '../manager/kill-timeout.js'
 import { listenToParentExit, parentThatEndsUs } from '../manager/parent-exit.js'
@@ -63,7 +64,7 @@ const PRIMARY_CLIENTS_CLOSE = 2_000
 /**
  * Starts it and returns as soon as it can be asked for its status; workers may still be starting.
  *
- * @throws FORKSAFE_ERR_NOT_PRIMARY, FORKSAFE_ERR_RUNTIME_FOLDER, FORKSAFE_ERR_NAME_RUNNING.
+ * @throws FORKSAFE_ERR_NOT_PRIMARY, FORKSAFE_ERR_INHERITED_SOCKET, FORKSAFE_ERR_RUNTIME_FOLDER, FORKSAFE_ERR_NAME_RUNNING.
  */
 export const startSupervisor = async ({
   settings,
@@ -74,6 +75,7 @@ export const startSupervisor = async ({
   onSignalsTaken = () => {},
 }: StartOptions): Promise<Started> => {
   assertPrimary()
+  if (settings.forkGuard === 'strict') await refuseInheritedConnections()
   const paths = runtimePaths(settings.name)
   ensureRuntimeFolder(paths.folder)
   const logs = new LogBuffer()

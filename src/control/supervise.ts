@@ -55,6 +55,8 @@ export interface SuperviseOptions {
   connectionBudget?: Readonly<Record<string, number>>
   /** How often connections are counted. Default 60 s; 0: never. */
   auditInterval?: Duration
+  /** Whether a worker that shares a connection is replaced, or only warned of. Default `'warn'`. */
+  forkGuard?: 'warn' | 'strict'
   cwd?: string
   env?: Readonly<Record<string, string>>
   /** Files of KEY=VALUE lines, read again for each rolling restart; `env` counts before them. */
@@ -111,7 +113,7 @@ export interface RunningSupervisor extends AsyncDisposable {
  * close awaited (at most `forkWindowTimeout`), and opened again afterwards.
  *
  * @throws FORKSAFE_ERR_OPTION_INVALID, _OPTION_UNKNOWN, _SCRIPT_UNREADABLE: nothing was started.
- * @throws FORKSAFE_ERR_NOT_PRIMARY, _NAME_RUNNING, _RUNTIME_FOLDER: nothing was started.
+ * @throws FORKSAFE_ERR_NOT_PRIMARY, _INHERITED_SOCKET, _NAME_RUNNING, _RUNTIME_FOLDER: nothing was started.
  * @throws FORKSAFE_ERR_START_FAILED: it was stopped before all workers were ready.
  */
 export const supervise = async ({

@@ -20,6 +20,8 @@ export interface ForkWindowOptions {
   beforeFork?: ForkHook | undefined
   afterFork?: ForkHook | undefined
   warn: (text: string) => void
+  /** Looks at this process behind the fork, before anything is opened again; bounded like a hook. */
+  look?: () => Promise<void>
 }
 
 export interface ForkOccasion {
@@ -51,7 +53,12 @@ export const inForkWindow = async <Result>(
     await closeInOrder([...suspended], timeout, suspend)
     const left = Math.max(timeout - (performance.now() - openedAt), GRACE)
     await runHook('beforeFork', options.beforeFork, occasion, { timeout: left, warn })
-    return fork()
+    const forked = fork()
+    if (options.look !== undefined)
+      await bounded(options.look(), GRACE, () => {}).catch((error: unknown) =>
+        warn(`the look after a fork failed: ${messageOf(error)}`),
+      )
+    return forked
   } finally {
     stopWatching()
     await runHook('afterFork', options.afterFork, occasion, { timeout, warn })

@@ -55,6 +55,11 @@ export const describeProgress = (
         level: 'warn',
         text: `worker ${progress.slot} did not read: ${progress.batches} batches of incoming messages were not handed to it (pid ${progress.pid})`,
       }
+    case 'forkFinding':
+      return {
+        level: progress.severity === 'problem' ? 'warn' : 'info',
+        text: `${progress.who} ${progress.what}; ${progress.todo}`,
+      }
     case 'leaseLost':
       return info(
         `worker ${progress.slot} no longer holds ${lease(progress)}: ${progress.reason} (pid ${progress.pid})`,

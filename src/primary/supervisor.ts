@@ -9,6 +9,7 @@ import { OomKills } from '../observe/oom-kills.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
+import type { Finding } from '../shared/finding.js'
 import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress, WorkerRef } from '../shared/progress.js'
@@ -25,6 +26,7 @@ import { ConnectReports } from './connect-reports.js'
 import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
+import { ForkAuditDesk } from './fork-audit-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
@@ -87,6 +89,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #status: StatusReader
   readonly #limits: LimitWatch
   readonly audits: AuditDesk
+  readonly #forkAudit: ForkAuditDesk
   readonly #oomKills = new OomKills()
   readonly #otherVersions = new Set<string>()
   /** Workers whose runtime knows every message of ours. */
@@ -142,12 +145,29 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         ),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       status: this.#status,
-      forkFindings: () => [],
+      forkFindings: () => this.forkFindings(),
     })
     this.#limits = new LimitWatch({
       ready: () => this.#readyWorkers(),
       askBeat: (id) => this.#processes.get(id)?.tell({ type: 'askBeat' }),
       breached: (id, breach) => this.#enqueue({ type: 'workerOverLimit', id, breach }),
+    })
+    this.#forkAudit = new ForkAuditDesk({
+      workers: () =>
+        this.#core.pool.live.flatMap(({ id, slot, pid, generation }) =>
+          pid === null ? [] : [{ id, slot, pid, generation }],
+        ),
+      isStrict: (generation) => this.#generations.of(generation).forkGuard === 'strict',
+      found: (finding) => this.#progress({ event: 'forkFinding', ...finding }),
+      reject: (id, reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
+      looked: (pids, ms) =>
+        this.#debug(() => `sockets looked at in ${ms.toFixed(1)} ms for ${pids.join(', ')}`, {
+          event: 'forkAuditDone',
+          pids,
+          ms,
+        }),
+      failed: (reason) =>
+        this.#debug(() => `the fork audit failed: ${reason}`, { event: 'forkAuditFailed', reason }),
     })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
@@ -180,6 +200,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const before = this.#pulses
     this.#enqueue({ type: 'pulse' })
     return this.#pulses > before && this.#leases.answers()
+  }
+
+  /** What the looks after forks have found: distinct ones, the latest 50, oldest first. */
+  forkFindings(): Finding[] {
+    return this.#forkAudit.findings
   }
 
   status(): Promise<SupervisorStatus> {
@@ -331,7 +356,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }
-    if (progress.event === 'workerReady') this.#limits.look()
+    if (progress.event === 'workerReady') {
+      this.#limits.look()
+      this.#forkAudit.ready(progress.pid)
+    }
     const { level, text } = describeProgress(progress)
     this.log(level, text, { ...progress })
     this.#changes.tell(progress)
@@ -367,7 +395,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const openedAt = monotonicNow()
     const slots = occasion.slots.join(', ')
     this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
-    await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn }, fork)
+    const look = (): Promise<void> => this.#forkAudit.inWindow()
+    await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn, look }, fork)
     const ms = Math.round(monotonicNow() - openedAt)
     this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
   }
@@ -403,6 +432,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       })
       if (worker.pid === 0) return // its 'error' follows, and says why
       this.#processes.set(id, worker)
+      this.#forkAudit.forked(id)
       this.#leases.joined(id, { slot, pid: worker.pid, generation })
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
@@ -523,6 +553,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#status.end()
     this.#limits.end()
     this.audits.end()
+    this.#forkAudit.end()
     this.#dials.end()
     this.#leases.end()
     this.#tellStarted(null)

@@ -43,6 +43,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'pm2 runs a second instance of a supervisor (pm2 scale); workers are scaled by the supervisor.',
   },
+  FORKSAFE_ERR_INHERITED_SOCKET: {
+    retryable: false,
+    meaning:
+      'With forkGuard strict: whoever launched this process left a connection open in it, which every worker would inherit.',
+  },
   FORKSAFE_ERR_FORK_LIMIT: {
     retryable: true,
     meaning: 'The bound on live workers or forks per minute was reached.',

@@ -105,6 +105,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   connectionBudget: {},
   auditInterval: AUDIT_INTERVAL,
+  forkGuard: 'warn',
   env: {},
   envFile: [],
   nodeArgs: [],
@@ -326,6 +327,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '60s',
     read: readOrNone(readDuration({ min: 1_000 })),
     elsewhere: ['auditPeriod', 'socketAudit'],
+  },
+  forkGuard: {
+    summary:
+      'what follows when processes share a connection, or the primary holds one while it forks: a warning, or (strict) another worker',
+    placeholder: 'mode',
+    byDefault: 'warn',
+    read: readChoice('warn', 'strict'),
+    elsewhere: ['forkAudit', 'forkCheck'],
   },
   logFormat: {
     summary: 'how lines are written out: pretty or json',

@@ -1,6 +1,7 @@
 // What a long operation (start, reload, restart, scale, stop) tells while it goes on. The same objects are emitted by a supervisor,
 // logged, and streamed to the CLI as one JSON object a line.
 
+import type { Finding } from './finding.js'
 import type { LimitBreach } from './limits.js'
 
 /** A worker as an event names it. */
@@ -41,6 +42,8 @@ export type Progress =
       WorkerRef)
   /** A worker does not read: so many batches of incoming messages (`fanout`) were not handed to it. */
   | ({ event: 'fanoutDropped'; batches: number } & WorkerRef)
+  /** A process shares a socket, or the primary held a connection while it forked; once for each distinct one. */
+  | ({ event: 'forkFinding' } & Finding)
   | { event: 'reloading'; generation: number; slots: number[] }
   | { event: 'reloaded'; generation: number; ms: number }
   | { event: 'reloadFailed'; generation: number; failures: WorkerFailure[] }

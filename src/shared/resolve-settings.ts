@@ -227,6 +227,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     forkWindowTimeout: value('forkWindowTimeout'),
     connectionBudget: value('connectionBudget'),
     auditInterval: value('auditInterval'),
+    forkGuard: value('forkGuard'),
     cwd: workingFolder(layers, sources.cwd),
     env,
     nodeArgs,

@@ -40,6 +40,8 @@ export interface Settings extends LimitSettings {
   connectionBudget: Readonly<Record<string, number>>
   /** ms between two looks at how many connections there are to each endpoint; 0: none. */
   auditInterval: number
+  /** What follows when a worker shares a socket, or the primary held a connection while it forked. */
+  forkGuard: 'warn' | 'strict'
   /** Working folder of the workers. */
   cwd: string
   /** Added to the workers' environment. */

@@ -29,6 +29,8 @@ export const progressLine = (progress: Progress): string | null => {
     }
     case 'leaseLost':
       return workerLine(progress, 'let go', `${leaseName(progress)}: ${printable(progress.reason)}`)
+    case 'forkFinding':
+      return `${printable(progress.who)}  ${printable(progress.what)}`
     case 'reloading':
       return `rolling restart of ${count(progress.slots.length, 'worker')} to generation ${progress.generation}`
     case 'restarting':
