@@ -62,9 +62,7 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
       isHandler ||= file === 'node:_http_server' && site.getFunctionName() === 'parserOnIncoming'
       continue
     }
-    if (OWN_FOLDERS.some((own) => file.startsWith(own))) continue
-    const name = site.getFunctionName() ?? ''
-    frames.push({ file, line: site.getLineNumber() ?? 0, column: site.getColumnNumber() ?? 0, name })
+    if (!isOwn(file)) frames.push(frameOf(site, file))
   }
   const place = frames.find(({ file }) => !LIBRARY.test(file)) ?? frames[0]
   return {
@@ -80,6 +78,55 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
     isHandler,
   }
 }
+
+/** Its place alone: for what is done often. */
+export const placeIn = (trace: Trace, folder = workingFolder): string | null => {
+  let inLibrary: NodeJS.CallSite | undefined
+  for (const site of callSites(trace)) {
+    const kind = kindOf(site.getFileName())
+    if (kind === 'application') return knownPlaceOf(site, folder)
+    if (kind === 'library') inLibrary ??= site
+  }
+  return inLibrary === undefined ? null : knownPlaceOf(inLibrary, folder)
+}
+
+type Kind = 'node' | 'own' | 'library' | 'application'
+
+/** What scripts are, by the name that V8 has of them. */
+const kinds = new Map<string, Kind>()
+
+const kindOf = (name: string | null | undefined): Kind => {
+  if (name == null || name.startsWith('node:')) return 'node'
+  const found = kinds.get(name)
+  if (found !== undefined) return found
+  const file = pathOf(name) ?? name
+  const kind = isOwn(file) ? 'own' : LIBRARY.test(file) ? 'library' : 'application'
+  if (kinds.size < MAX_KNOWN) kinds.set(name, kind)
+  return kind
+}
+
+/** Places that were asked for before, by script and position: most processes dial from a few. */
+const known = new Map<string, string>()
+const MAX_KNOWN = 1_000
+
+const knownPlaceOf = (site: NodeJS.CallSite, folder: string): string => {
+  const name = site.getFileName() ?? ''
+  const key = `${name}:${site.getLineNumber()}:${site.getColumnNumber()}:${folder}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const place = placeOf(frameOf(site, pathOf(name) ?? name), folder)
+  if (known.size < MAX_KNOWN) known.set(key, place)
+  return place
+}
+
+const isOwn = (file: string): boolean => OWN_FOLDERS.some((own) => file.startsWith(own))
+
+const frameOf = (site: NodeJS.CallSite, file: string): Frame => ({
+  file,
+  line: site.getLineNumber() ?? 0,
+  column: site.getColumnNumber() ?? 0,
+  name: site.getFunctionName() ?? '',
+})
 
 /** The frames as V8 has them; formatting is the application's own affair (`Error.prepareStackTrace`) and left as it is. */
 const callSites = (trace: Trace): readonly NodeJS.CallSite[] => {
