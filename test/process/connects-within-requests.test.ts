@@ -31,7 +31,7 @@ const PLACES = new Map(
     }),
 )
 const RIGHT = ['shared', 'guarded', 'reconnect', 'protect', 'background', 'backgroundAtOnce', 'plain']
-const RIGHT_TOO = ['keepAlive', 'keepAlive', 'fetch']
+const RIGHT_TOO = ['moduleLoaded', 'moduleRequired', 'keepAlive', 'keepAlive', 'fetch']
 
 /** Counts upgrades; ends a connection that says `drop`. */
 const startUpstream = async (t: Test) => {
