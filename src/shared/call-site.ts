@@ -14,8 +14,6 @@ export interface Trace {
 export interface CallSite {
   /** `app/feed.js:12:5`, relative to the working folder; null: no frame of the application is on the stack. */
   at: string | null
-  /** `http` for the pools of an HTTP client, the name of the package that is nearest, null for the application itself. */
-  via: string | null
   /** Frames of the application, one a line; empty without any. */
   stack: string
   /** Whether a module was being loaded: that happens once, whoever asked for it. */
@@ -57,23 +55,18 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
   const frames: Frame[] = []
   let isModuleLevel = false
   let isHandler = false
-  let isHttp = false
   for (const site of callSites(trace)) {
     const file = pathOf(site.getFileName())
     if (file === null || file.startsWith('node:')) {
       isModuleLevel ||= file?.startsWith('node:internal/modules/') === true
-      isHttp ||= frames.length === 0 && file !== null && HTTP_CLIENT.test(file)
       isHandler ||= file === 'node:_http_server' && site.getFunctionName() === 'parserOnIncoming'
       continue
     }
-    if (OWN_FOLDERS.some((own) => file.startsWith(own))) continue
-    const name = site.getFunctionName() ?? ''
-    frames.push({ file, line: site.getLineNumber() ?? 0, column: site.getColumnNumber() ?? 0, name })
+    if (!isOwn(file)) frames.push(frameOf(site, file))
   }
   const place = frames.find(({ file }) => !LIBRARY.test(file)) ?? frames[0]
   return {
     at: place === undefined ? null : placeOf(place, folder),
-    via: isHttp ? 'http' : packageOf(frames[0]?.file),
     stack: frames
       .slice(0, SHOWN)
       .map((frame) => {
@@ -86,19 +79,76 @@ export const readTrace = (trace: Trace, folder = workingFolder): CallSite => {
   }
 }
 
+export interface Place {
+  /** As in {@link CallSite}. */
+  at: string | null
+  /** `http`: a client of HTTP did it for that place; the name of the package that did; null: the place itself, or not known. */
+  via: string | null
+}
+
+/** Its place alone: for what is done often. */
+export const placeIn = (trace: Trace, folder = workingFolder): Place => {
+  let inLibrary: NodeJS.CallSite | undefined
+  let isHttp = false
+  const viaLibrary = (): string | null => (isHttp ? HTTP : packageOf(inLibrary?.getFileName()))
+  for (const site of callSites(trace)) {
+    const name = site.getFileName()
+    const kind = kindOf(name)
+    if (kind === 'application') return { at: knownPlaceOf(site, folder), via: viaLibrary() }
+    if (kind === 'library') inLibrary ??= site
+    else if (kind === 'node') isHttp ||= inLibrary === undefined && HTTP_CLIENT.test(name ?? '')
+  }
+  return { at: inLibrary === undefined ? null : knownPlaceOf(inLibrary, folder), via: viaLibrary() }
+}
+
+const HTTP = 'http'
 /** Node's clients of HTTP/1 and HTTP/2, and fetch(): they keep connections for requests to come. */
 const HTTP_CLIENT =
   /^node:(_http_client|_http_agent|https?$|http2$|internal\/http2\/|internal\/deps\/undici\/)/
+const PACKAGE = /.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/
 
-const packageOf = (file: string | undefined): string | null => {
-  const [name] =
-    file
-      ?.split(LIBRARY)
-      .at(-1)
-      ?.match(/^(@[^\\/]+[\\/])?[^\\/]+/) ?? []
-  if (file === undefined || name === undefined || !LIBRARY.test(file)) return null
-  return name === 'undici' ? 'http' : name
+const packageOf = (name: string | null | undefined): string | null => {
+  const [, found = null] = PACKAGE.exec(name ?? '') ?? []
+  return found === 'undici' ? HTTP : found
 }
+
+type Kind = 'node' | 'own' | 'library' | 'application'
+
+/** What scripts are, by the name that V8 has of them. */
+const kinds = new Map<string, Kind>()
+
+const kindOf = (name: string | null | undefined): Kind => {
+  if (name == null || name.startsWith('node:')) return 'node'
+  const found = kinds.get(name)
+  if (found !== undefined) return found
+  const file = pathOf(name) ?? name
+  const kind = isOwn(file) ? 'own' : LIBRARY.test(file) ? 'library' : 'application'
+  if (kinds.size < MAX_KNOWN) kinds.set(name, kind)
+  return kind
+}
+
+/** Places that were asked for before, by script and position: most processes dial from a few. */
+const known = new Map<string, string>()
+const MAX_KNOWN = 1_000
+
+const knownPlaceOf = (site: NodeJS.CallSite, folder: string): string => {
+  const name = site.getFileName() ?? ''
+  const key = `${name}:${site.getLineNumber()}:${site.getColumnNumber()}:${folder}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const place = placeOf(frameOf(site, pathOf(name) ?? name), folder)
+  if (known.size < MAX_KNOWN) known.set(key, place)
+  return place
+}
+
+const isOwn = (file: string): boolean => OWN_FOLDERS.some((own) => file.startsWith(own))
+
+const frameOf = (site: NodeJS.CallSite, file: string): Frame => ({
+  file,
+  line: site.getLineNumber() ?? 0,
+  column: site.getColumnNumber() ?? 0,
+  name: site.getFunctionName() ?? '',
+})
 
 /** The frames as V8 has them; formatting is the application's own affair (`Error.prepareStackTrace`) and left as it is. */
 const callSites = (trace: Trace): readonly NodeJS.CallSite[] => {

@@ -14,5 +14,6 @@ export interface WorkerStartup {
   workers: number
   supervisor: string
   readiness: Readiness
-  requestGuard: RequestGuardMode
+  /** A supervisor of an older version says nothing of it. */
+  requestGuard?: RequestGuardMode
 }

@@ -5,7 +5,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { Socket } from 'node:net'
 import tls from 'node:tls'
-import { type CallSite, readTrace, type Trace, takeTrace } from '../shared/call-site.js'
+import { type CallSite, placeIn, readTrace, type Trace, takeTrace } from '../shared/call-site.js'
 import { monotonicNow } from '../shared/clock.js'
 import { ownerOf, type SocketOwner } from '../shared/request-context.js'
 import {
@@ -20,9 +20,11 @@ import { describeRequest, type RequestMark, type RequestScope } from './request-
 interface Dialled {
   host: string | null
   port: number
-  localPort: number
   openedAt: number
-  site: Trace | CallSite
+  /** Until it is connected. */
+  trace: Trace | null
+  at: string | null
+  via: string | null
   webSocket: boolean
   owner: SocketOwner | null
   mark: RequestMark | null
@@ -50,7 +52,9 @@ export class DialledSockets {
   /** Where it was dialled; null: not known. */
   siteOf(socket: unknown): CallSite | null {
     const record = socket instanceof Socket ? this.#records.get(socket) : undefined
-    return record === undefined ? null : siteOf(record)
+    if (record === undefined) return null
+    if (record.trace !== null) return readTrace(record.trace)
+    return { at: record.at, stack: '', isModuleLevel: false, isHandler: false }
   }
 
   /** An upgrade is asked for on it. */
@@ -72,7 +76,8 @@ export class DialledSockets {
       const group = groups.get(key) ?? origin
       groups.set(key, group)
       group.opened++
-      if (room-- > 0) group.open.push({ localPort: record.localPort, ageMs: now - record.openedAt })
+      const { localPort } = socket
+      if (localPort !== undefined && room-- > 0) group.open.push({ localPort, ageMs: now - record.openedAt })
     }
     return [...groups.values()].sort((a, b) => b.open.length - a.open.length).slice(0, MAX_ORIGINS)
   }
@@ -84,9 +89,10 @@ export class DialledSockets {
     const record: Dialled = {
       host: null,
       port: 0,
-      localPort: 0,
       openedAt: 0,
-      site: trace,
+      trace,
+      at: null,
+      via: null,
       webSocket: false,
       mark: this.#scope.dialling(trace),
       owner: this.#scope.owner,
@@ -99,12 +105,12 @@ export class DialledSockets {
   }
 
   #connected(socket: Socket, record: Dialled): void {
-    const { remotePort, localPort, remoteAddress } = socket
+    const { remotePort, remoteAddress } = socket
     // Read now: a trace keeps alive what its frames refer to.
-    record.site = siteOf(record)
-    if (remotePort === undefined || localPort === undefined) return
+    if (record.trace !== null) Object.assign(record, placeIn(record.trace))
+    record.trace = null
+    if (remotePort === undefined) return
     record.port = remotePort
-    record.localPort = localPort
     record.host ??= remoteAddress ?? null
     record.openedAt = monotonicNow()
     this.#open.set(socket, record)
@@ -138,20 +144,14 @@ export class DialledSockets {
 
 const TLS_IS_PUBLISHED = Number.parseInt(process.versions.node, 10) >= 22
 
-const siteOf = (record: Dialled): CallSite => {
-  const site = 'isHandler' in record.site ? record.site : readTrace(record.site)
-  record.site = site
-  return site
-}
-
 const originOf = (socket: Socket, record: Dialled): SocketOrigin => {
-  const { host, port, webSocket, mark } = record
+  const { host, port, at, via, webSocket, mark } = record
   const owner = record.owner ?? ownerOf(socket)
   return {
     host,
     port,
-    at: siteOf(record).at,
-    via: siteOf(record).via,
+    at,
+    via,
     webSocket,
     client: owner === null ? null : { name: owner.name, epoch: owner.epoch },
     inRequest: mark === null ? null : describeRequest(mark),

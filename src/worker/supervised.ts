@@ -63,7 +63,10 @@ class SupervisedWorker {
   #isLeaving = false
   #isReportPending = false
 
-  constructor(worker: Worker, { slot, generation, readiness, requestGuard, supervisor }: WorkerStartup) {
+  constructor(
+    worker: Worker,
+    { slot, generation, readiness, requestGuard = 'warn', supervisor }: WorkerStartup,
+  ) {
     this.#worker = worker
     this.#channel = new PrimaryChannel((message) => this.#ordered(message))
     this.#outgoing = new Outgoing(
