@@ -49,6 +49,8 @@ export const readFromProc = async (
     unowned.push(...tables.unowned)
     for (const { folder, row, descriptors } of members) {
       row.sockets = await describe(folder, descriptors, tables.rows, slices)
+      // What is listed of a process that ends meanwhile just ends too, and its pid may be another's by now.
+      if (!isStillThere(folder, row)) Object.assign(row, { sockets: [], problem: GONE })
     }
   }
   return { takenAt, source: 'proc', processes: found.map(({ row }) => row), unowned }
@@ -73,14 +75,16 @@ const findSockets = async (folder: string, pid: number, slices: Slices): Promise
   try {
     const namespace = readlinkSync(`${folder}/ns/net`)
     const descriptors = await readSocketDescriptors(`${folder}/fd`, slices)
-    // The listing of a process that ends meanwhile just ends too, and its pid may be another's by now.
-    const after = statIn(folder)
-    if (after === null || isOver(after) || after.startTime !== row.startTime) return failed(GONE)
     return { folder, row, namespace, descriptors: descriptors.sort((one, other) => one.fd - other.fd) }
   } catch (error) {
     slices.throwIfAborted()
     return failed(stat === null || isOver(stat) ? GONE : whyUnreadable(error))
   }
+}
+
+const isStillThere = (folder: string, { startTime }: ProcessSockets): boolean => {
+  const stat = statIn(folder)
+  return stat !== null && !isOver(stat) && stat.startTime === startTime
 }
 
 const groupByNamespace = (found: readonly Found[]): Found[][] => {

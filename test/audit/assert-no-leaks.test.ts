@@ -92,12 +92,16 @@ t.test('a socket that is closed in time is none, and the wait ends with it', asy
   const { port, accepted } = await startServer(t)
   const before = await snapshot()
   const client = await openClient(t, port)
-  const begun = performance.now()
-  const waiting = assertNoLeaks(before, { within: '10s' })
   const closed = once(client, 'close')
-  client.end()
-  for (const socket of accepted) socket.end()
-  await Promise.all([closed, waiting])
+  const begun = performance.now()
+  let looks = 0
+  const ignore = (): boolean => {
+    if (looks++ === 0) for (const socket of [client, ...accepted]) socket.destroy()
+    return false
+  }
+  await assertNoLeaks(before, { within: '10s', ignore })
+  await closed
+  t.ok(looks > 0, 'it was open at the first look')
   t.ok(performance.now() - begun < 5_000)
 })
 

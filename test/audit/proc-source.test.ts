@@ -1,7 +1,10 @@
 // /proc as it may be found: written as text, and real processes that are killed while they are read.
 
-import { spawn } from 'node:child_process'
+import { execFileSync, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { readFromProc } from '../../src/audit/proc-source.js'
@@ -33,17 +36,17 @@ const folder = (t: Test, pid: number, sockets: Record<string, number>, more: obj
   ...more,
 })
 
-const net = {
+const net = () => ({
   tcp: `${HEADING}   0: 0100007F:1F90 00000000:0000 0A ${REST} 4294967297 1 00 100 0 0 10 0\n   1: 0100007F:1F90 0100007F:D431 01 ${REST} 12 1 00\n   2: 0100007F:D431 0100007F:1F90 06 ${REST} 0 3 00\n`,
   tcp6: HEADING,
   udp: HEADING,
   unix: 'Num       RefCount Protocol Flags    Type St Inode Path\n0: 00000003 00000000 00000000 0001 03 13\n0: 00000003 00000000 00000000 0001 03 0\n',
-}
+})
 
 t.test('descriptors are joined with the tables of their namespace', async (t) => {
   const root = t.testdir({
     proc: {
-      4194303: folder(t, 4194303, { 30: 12, 4: 4294967297, 100: 99 }, { net }),
+      4194303: folder(t, 4194303, { 30: 12, 4: 4294967297, 100: 99 }, { net: net() }),
       78: folder(t, 78, { 5: 13, 6: 12 }),
     },
   })
@@ -76,7 +79,7 @@ t.test('each namespace has its own tables', async (t) => {
     net: { tcp: `${HEADING}   0: 0100007F:0050 00000000:0000 0A ${REST} 12 1 00\n` },
   }
   const root = t.testdir({
-    proc: { 77: folder(t, 77, { 4: 12 }, { net }), 78: folder(t, 78, { 5: 12 }, other) },
+    proc: { 77: folder(t, 77, { 4: 12 }, { net: net() }), 78: folder(t, 78, { 5: 12 }, other) },
   })
   const { processes } = await readFromProc([77, 78], { root })
   t.match(processes, [
@@ -88,7 +91,7 @@ t.test('each namespace has its own tables', async (t) => {
 t.test('who is gone, ended or incomplete is told with its process', async (t) => {
   const root = t.testdir({
     proc: {
-      1: folder(t, 1, { 4: 12 }, { net }),
+      1: folder(t, 1, { 4: 12 }, { net: net() }),
       2: { stat: stat(2, { state: 'Z' }), ns: {}, fd: {} },
       3: { stat: 'nonsense' },
       4: folder(t, 4, { 4: 12 }, { stat: stat(4, { state: 'Z', threads: 2 }) }),
@@ -107,6 +110,65 @@ t.test('who is gone, ended or incomplete is told with its process', async (t) =>
     'whose first thread has ended before the others still holds its sockets',
   )
 })
+
+/**
+ * Reads two processes and stops between them: when the first is read and before any table is. The command line of the
+ * second is a pipe, which waits for `change`.
+ */
+const readWithChange = async (root: string, [first, second]: [number, number], change: () => void) => {
+  const pipe = `${root}/proc/${second}/cmdline`
+  rmSync(pipe)
+  execFileSync('mkfifo', [pipe])
+  const reading = readFromProc([first, second], { root })
+  const end = await open(pipe, 'w')
+  change()
+  await end.close()
+  return await reading
+}
+
+t.test('who goes before the tables are read is gone, and another one gives the tables', async (t) => {
+  const root = t.testdir({
+    proc: {
+      77: folder(t, 77, { 4: 12 }, { net: net() }),
+      78: folder(t, 78, { 5: 12, 6: 13 }, { net: net() }),
+    },
+  })
+  const { processes } = await readWithChange(root, [77, 78], () =>
+    rmSync(`${root}/proc/77`, { recursive: true }),
+  )
+  t.match(processes, [
+    { pid: 77, sockets: [], problem: 'the process is gone' },
+    { pid: 78, sockets: [{ state: 'established' }, { kind: 'unix' }], problem: null },
+  ])
+})
+
+t.test('a pid that is another process by now is gone', async (t) => {
+  const root = t.testdir({
+    proc: { 77: folder(t, 77, { 4: 12 }, { net: net() }), 78: folder(t, 78, { 5: 12 }, { net: net() }) },
+  })
+  const { processes } = await readWithChange(root, [77, 78], () =>
+    writeFileSync(`${root}/proc/77/stat`, stat(77, { start: 501 })),
+  )
+  t.match(processes, [
+    { pid: 77, startTime: 500, sockets: [], problem: 'the process is gone' },
+    { pid: 78, problem: null },
+  ])
+})
+
+t.test(
+  'a socket that is closed before the tables are read is not told as one that no table has',
+  async (t) => {
+    const root = t.testdir({
+      proc: {
+        77: folder(t, 77, { 4: 12, 5: 98, 6: 99 }, { net: net() }),
+        78: folder(t, 78, {}, { net: net() }),
+      },
+    })
+    const { processes } = await readWithChange(root, [77, 78], () => rmSync(`${root}/proc/77/fd/5`))
+    t.match(processes[0], { sockets: [{ inode: 12 }, { inode: 99, kind: 'other' }], problem: null })
+    t.equal(processes[0]?.sockets.length, 2)
+  },
+)
 
 t.test(
   'who may not be read is told with the reason',
@@ -187,4 +249,31 @@ t.test('inodes alone: as the snapshot has them, lowest descriptor first; none of
   const sockets = (await readFromProc([pid])).processes[0]?.sockets ?? []
   t.same([...(await socketInodesOf(pid))].sort(), sockets.map(({ inode, fd }) => [inode, fd]).sort())
   t.equal((await socketInodesOf(2 ** 22 + 1)).size, 0)
+})
+
+t.test('a socket at two descriptors is one inode, at the lower one, and twice in the snapshot', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => {
+    socket.destroy()
+    server.close()
+  })
+  await once(socket, 'connect')
+  const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', socket, socket]
+  const child = spawn('sleep', ['300'], { stdio, env: cleanEnv() })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  const pid = child.pid ?? 0
+  const sockets = (await readFromProc([pid])).processes[0]?.sockets ?? []
+  t.same(
+    sockets.map(({ fd, remote }) => [fd, remote?.port]),
+    [
+      [3, port],
+      [4, port],
+    ],
+  )
+  t.same([...(await socketInodesOf(pid))], [[sockets[0]?.inode, 3]])
+  t.ok((await socketInodesOf(process.pid)).has(sockets[0]?.inode ?? 0), 'and it is shared with us')
 })

@@ -36,7 +36,10 @@ for (const source of ['proc', 'lsof']) {
       'parents stand before their children',
     )
     t.ok((await processTree(process.pid)).includes(tree[2] ?? 0))
-    t.notOk((await processTree(process.pid)).includes(1))
+    const own = await processTree(process.pid)
+    t.notOk(own.includes(1))
+    const gone = own.filter((member) => processRow(member) === null)
+    t.same(gone, [], 'ps itself is not among our children')
   })
 
   t.test(`a root that is gone stands alone, by ${source}`, async (t) => {

@@ -6,14 +6,12 @@ import { formatSlope, growthOf } from '../trend.js'
 
 /** A pool that fills takes fewer steps, or comes to rest; a leak goes on. */
 const MIN_STEPS = 5
-const MIN_GROWTH = 5
 
 export const growing = ({ trends, sockets, who }: AuditedTree): Finding[] =>
   [...trends].flatMap(([endpoint, trend]): Finding[] => {
     const growth = growthOf(trend)
-    if (growth === null || growth.steps < MIN_STEPS) return []
+    if (growth === null || growth.steps < MIN_STEPS || !growth.isGoingOn) return []
     const { from, to, perHour } = growth
-    if (to.count - from.count < MIN_GROWTH || !growth.isGoingOn) return []
     const held = sockets.filter((each) => each.endpoint === endpoint)
     const pids = new Set(held.map(({ pid }) => pid))
     const [only] = pids
