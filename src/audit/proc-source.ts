@@ -28,8 +28,11 @@ interface Found {
   descriptors: readonly SocketDescriptor[]
 }
 
-/** ms. A command line is in the memory of the process, and reading it may wait for that for ever: then its name will do. */
-const COMMAND_PATIENCE = 250
+/**
+ * ms, for all processes of a snapshot together. A command line is in the memory of the process, and reading it may wait for
+ * that for ever: then the name of the process will do.
+ */
+const COMMAND_PATIENCE = 2_000
 const MOST_COMMAND_CHARACTERS = 200
 const READ_BYTES = 64 * 1024
 
@@ -40,8 +43,9 @@ export const readFromProc = async (
 ): Promise<Snapshot> => {
   const takenAt = Date.now()
   const slices = new Slices(signal)
+  const commandsBy = performance.now() + COMMAND_PATIENCE
   const found: Found[] = []
-  for (const pid of pids) found.push(await findSockets(`${root}/proc/${pid}`, pid, slices))
+  for (const pid of pids) found.push(await findSockets(`${root}/proc/${pid}`, pid, commandsBy, slices))
 
   const unowned: SocketRow[] = []
   for (const members of groupByNamespace(found)) {
@@ -56,13 +60,18 @@ export const readFromProc = async (
   return { takenAt, source: 'proc', processes: found.map(({ row }) => row), unowned }
 }
 
-const findSockets = async (folder: string, pid: number, slices: Slices): Promise<Found> => {
+const findSockets = async (
+  folder: string,
+  pid: number,
+  commandBy: number,
+  slices: Slices,
+): Promise<Found> => {
   const stat = statIn(folder)
   const row: ProcessSockets = {
     pid,
     startTime: stat?.startTime ?? null,
     ppid: stat?.ppid ?? 0,
-    command: stat === null ? '' : await commandIn(folder, stat.name),
+    command: stat === null ? '' : await commandIn(folder, stat.name, commandBy),
     sockets: [],
     problem: null,
   }
@@ -185,12 +194,12 @@ const statIn = (folder: string) => {
   }
 }
 
-const commandIn = async (folder: string, name: string): Promise<string> => {
+const commandIn = async (folder: string, name: string, by: number): Promise<string> => {
   let text = ''
   const reading = readFile(`${folder}/cmdline`, 'utf8').then((read) => {
     text = read.replace(/\0+$/, '').replaceAll('\0', ' ')
   })
-  await settledWithin(reading, COMMAND_PATIENCE)
+  await settledWithin(reading, Math.max(0, by - performance.now()))
   return printable((text || name).slice(0, MOST_COMMAND_CHARACTERS))
 }
 

@@ -142,6 +142,16 @@ t.test('who goes before the tables are read is gone, and another one gives the t
   ])
 })
 
+t.test('a command line that cannot be read for ever is not waited for: the name will do', async (t) => {
+  const root = t.testdir({ proc: { 77: folder(t, 77, { 4: 12 }, { net: net() }) } })
+  rmSync(`${root}/proc/77/cmdline`)
+  execFileSync('mkfifo', [`${root}/proc/77/cmdline`])
+  const { processes } = await readFromProc([77], { root })
+  t.match(processes, [{ command: 'a) b', sockets: [{ inode: 12 }], problem: null }])
+  // Lets go of the thread that waits for it.
+  await (await open(`${root}/proc/77/cmdline`, 'w')).close()
+})
+
 t.test('a pid that is another process by now is gone', async (t) => {
   const root = t.testdir({
     proc: { 77: folder(t, 77, { 4: 12 }, { net: net() }), 78: folder(t, 78, { 5: 12 }, { net: net() }) },

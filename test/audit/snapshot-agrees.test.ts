@@ -98,7 +98,7 @@ t.test('every kind and state is there, with its addresses', async (t) => {
 t.test('a connection in time-wait is told as nobody’s', async (t) => {
   const { unowned } = await takeSnapshot(pids, { source: 'proc' })
   t.match(
-    unowned.filter(({ local }) => local?.port === told.timeWait),
+    unowned.filter(({ local, remote }) => local?.port === told.timeWait && remote?.port === told.oldPort),
     [{ inode: 0, state: 'time-wait', remote: { address: '127.0.0.1', port: told.oldPort } }],
   )
 })
@@ -145,7 +145,19 @@ t.test('ss lists the same descriptors in the same states', needsSs, async (t) =>
 })
 
 t.test('ss counts the same that nobody holds', needsSs, async (t) => {
-  const filter = ['-H', '-n', '-t', 'state', 'time-wait', 'sport', '=', `:${told.timeWait}`]
+  const filter = [
+    '-H',
+    '-n',
+    '-t',
+    'state',
+    'time-wait',
+    'sport',
+    '=',
+    `:${told.timeWait}`,
+    'dport',
+    '=',
+    `:${told.oldPort}`,
+  ]
   const { stdout } = await run('/usr/bin/ss', filter)
   t.equal(stdout.trim().split('\n').length, 1, stdout)
 })
@@ -244,7 +256,9 @@ t.test('a connection that waits to be accepted is held by one end alone', async 
   t.teardown(() => client.destroy())
   await once(client, 'connect')
   const { processes, unowned } = await takeSnapshot([stopped.pid ?? 0, process.pid], { source: 'proc' })
-  const waiting = unowned.filter(({ local }) => local?.port === port)
-  t.match(waiting, [{ inode: 0, state: 'established', remote: { port: client.localPort } }])
+  const waiting = unowned.filter(
+    ({ local, remote }) => local?.port === port && remote?.port === client.localPort,
+  )
+  t.match(waiting, [{ inode: 0, state: 'established' }])
   t.ok(processes[1]?.sockets.some(({ remote }) => remote?.port === port))
 })
