@@ -64,11 +64,16 @@ export class ForkAuditDesk {
     this.#forked.push(id)
   }
 
-  /** To be awaited in the fork window, behind the fork: notes what the primary holds before it opens its clients again. */
-  async inWindow(): Promise<void> {
+  /**
+   * To be awaited in the fork window, behind the fork: notes what the primary holds before it opens its clients again.
+   *
+   * @param signal aborted: they are being opened, and what is seen now may be theirs.
+   */
+  async inWindow(signal: AbortSignal): Promise<void> {
     const ids = this.#forked.splice(0)
     if (ids.length === 0 || this.#hasEnded) return
-    this.#atFork.push({ inodes: await socketInodesOf(process.pid), ids })
+    const inodes = await socketInodesOf(process.pid)
+    if (!signal.aborted) this.#atFork.push({ inodes, ids })
     this.#look(ids)
   }
 
