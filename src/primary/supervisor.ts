@@ -142,6 +142,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         this.#core.pool.live.flatMap(({ id, slot, pid, generation }) =>
           pid === null ? [] : [{ id, slot, pid, generation }],
         ),
+      descriptors: () => [...this.#processes.values()].flatMap(({ descriptors }) => descriptors),
       isStrict: (generation) => this.#generations.of(generation).forkGuard === 'strict',
       found: (finding) => this.#progress({ event: 'forkFinding', ...finding }),
       reject: (id, reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
