@@ -204,9 +204,9 @@ function* connectionsInPrimary({
     const windows = atFork.filter(({ inodes }) => inodes.has(socket.inode))
     if (windows.length === 0 || seen.has(socket.inode)) continue
     seen.add(socket.inode)
-    // What the launcher left is a finding of its own, and 0 to 2 are stdio.
-    if (socket.fd <= LAST_STDIO_FD || isInherited(socket.fd)) continue
-    if (!isUpstream(socket) || isAccepted(socket, listening)) continue
+    if (socket.fd <= LAST_STDIO_FD || !isUpstream(socket) || isAccepted(socket, listening)) continue
+    // What the launcher left is a finding of its own.
+    if (isInherited(socket.fd)) continue
     const endpoint = endpointOf(socket)
     yield {
       key: `primary ${endpoint}`,

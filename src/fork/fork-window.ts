@@ -13,6 +13,8 @@ import type { ForkHook } from '../shared/settings.js'
 
 /** What a bounded step may take over its own bound before it is left behind. */
 const GRACE = 200
+/** Some ms are usual; a machine that is busy shall not be blind. */
+const LOOK = 1_000
 
 export interface ForkWindowOptions {
   /** Bound in ms on closing and `beforeFork` together; then connections are terminated and the fork goes on. */
@@ -20,8 +22,8 @@ export interface ForkWindowOptions {
   beforeFork?: ForkHook | undefined
   afterFork?: ForkHook | undefined
   warn: (text: string) => void
-  /** Looks at this process behind the fork, before anything is opened again; bounded like a hook. */
-  look?: () => Promise<void>
+  /** Looks at this process behind the fork, before anything is opened again; past `LOOK` ms `signal` says that it was. */
+  look?: (signal: AbortSignal) => Promise<void>
 }
 
 export interface ForkOccasion {
@@ -54,16 +56,26 @@ export const inForkWindow = async <Result>(
     const left = Math.max(timeout - (performance.now() - openedAt), GRACE)
     await runHook('beforeFork', options.beforeFork, occasion, { timeout: left, warn })
     const forked = fork()
-    if (options.look !== undefined)
-      await bounded(options.look(), GRACE, () => {}).catch((error: unknown) =>
-        warn(`the look after a fork failed: ${messageOf(error)}`),
-      )
+    if (options.look !== undefined) await lookWithin(LOOK, options.look, warn)
     return forked
   } finally {
     stopWatching()
     await runHook('afterFork', options.afterFork, occasion, { timeout, warn })
     // What was opened first is opened first.
     for (const resource of [...suspended].reverse()) resource.resume()
+  }
+}
+
+const lookWithin = async (
+  ms: number,
+  look: (signal: AbortSignal) => Promise<void>,
+  warn: (text: string) => void,
+): Promise<void> => {
+  const closing = new AbortController()
+  try {
+    await bounded(look(closing.signal), ms, () => closing.abort())
+  } catch (error) {
+    warn(`the look at sockets after a fork failed: ${messageOf(error)}`)
   }
 }
 

@@ -24,6 +24,8 @@ import type { Finding } from '../shared/finding.js'
 export interface ForkAuditActions {
   /** All that live now. */
   workers(): AuditedWorker[]
+  /** At which the primary has the channels and the output of its workers. */
+  descriptors(): number[]
   isStrict(generation: number): boolean
   /** Called once for each distinct finding. */
   found(finding: Finding): void
@@ -64,11 +66,18 @@ export class ForkAuditDesk {
     this.#forked.push(id)
   }
 
-  /** To be awaited in the fork window, behind the fork: notes what the primary holds before it opens its clients again. */
-  async inWindow(): Promise<void> {
+  /**
+   * To be awaited in the fork window, behind the fork: notes what the primary holds before it opens its clients again.
+   *
+   * @param signal aborted: they are being opened, and what is seen now may be theirs.
+   */
+  async inWindow(signal: AbortSignal): Promise<void> {
     const ids = this.#forked.splice(0)
     if (ids.length === 0 || this.#hasEnded) return
-    this.#atFork.push({ inodes: await socketInodesOf(process.pid), ids })
+    const inodes = await socketInodesOf(process.pid)
+    const descriptors = new Set(this.#actions.descriptors())
+    const others = [...inodes].filter(([inode, fd]) => !descriptors.has(fd) && !this.#harmless.has(inode))
+    if (!signal.aborted && others.length > 0) this.#atFork.push({ inodes: new Map(others), ids })
     this.#look(ids)
   }
 
@@ -115,10 +124,7 @@ export class ForkAuditDesk {
     for (const pid of [process.pid, ...workers.map((worker) => worker.pid)])
       held.set(pid, await socketInodesOf(pid))
     const shared = sharedInodes([...held.values()])
-    const isUnknown = atFork.some(({ inodes }) =>
-      [...inodes.keys()].some((inode) => !this.#harmless.has(inode)),
-    )
-    if (shared.size === 0 && !isUnknown) return
+    if (shared.size === 0 && atFork.length === 0) return
 
     const holders = [...held].filter(([, inodes]) => [...shared].some((inode) => inodes.has(inode)))
     const pids = new Set([process.pid, ...holders.map(([pid]) => pid)])

@@ -157,6 +157,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         this.#core.pool.live.flatMap(({ id, slot, pid, generation }) =>
           pid === null ? [] : [{ id, slot, pid, generation }],
         ),
+      descriptors: () => [...this.#processes.values()].flatMap(({ descriptors }) => descriptors),
       isStrict: (generation) => this.#generations.of(generation).forkGuard === 'strict',
       found: (finding) => this.#progress({ event: 'forkFinding', ...finding }),
       reject: (id, reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
@@ -395,7 +396,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const openedAt = monotonicNow()
     const slots = occasion.slots.join(', ')
     this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
-    const look = (): Promise<void> => this.#forkAudit.inWindow()
+    const look = (signal: AbortSignal): Promise<void> => this.#forkAudit.inWindow(signal)
     await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn, look }, fork)
     const ms = Math.round(monotonicNow() - openedAt)
     this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })

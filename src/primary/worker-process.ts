@@ -108,6 +108,13 @@ export class WorkerProcess {
     this.#handOffs.admit()
   }
 
+  /** Of its channel and its output in this process, as far as Node tells: what it keeps there has no public name. */
+  get descriptors(): number[] {
+    const { channel, stdout, stderr } = this.#worker.process
+    const handles: unknown[] = [channel, member(stdout, '_handle'), member(stderr, '_handle')]
+    return handles.map((handle) => member(handle, 'fd')).filter((fd) => typeof fd === 'number')
+  }
+
   #greeted(): void {
     const untold = this.#untold ?? []
     this.#untold = null
@@ -119,6 +126,9 @@ export class WorkerProcess {
     this.#worker.process.kill(signal)
   }
 }
+
+const member = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined
 
 /** In production SIGUSR1 must open no inspector; before the runtime is loaded only this flag can prevent it. */
 const inspectorOff = (): string[] =>
