@@ -120,7 +120,7 @@ export const SCENES = {
       upstream.resume()
       await program.over()
       await upstream.waitFor(({ connected }) => connected.length === 0, { what: 'the end' })
-      return 32
+      return 60
     },
   },
 

@@ -2,10 +2,11 @@
 // handshake, within a bound. What the process does afterwards cannot take anything away.
 import { guardedClient } from 'forksafe'
 
-const PAGES = 32
+const PAGES = 60
 const PAGE_SIZE = 256 * 1024
 
 const archive = guardedClient('archive', { url: process.env.UPSTREAM ?? 'ws://127.0.0.1:8081' })
+await archive.connect()
 const receipts = []
 for (let n = 1; n <= PAGES; n++) receipts.push(archive.send(`page ${n} `.padEnd(PAGE_SIZE, '.')))
 console.log('closing')

@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
 
-const PAGES = 32
+const PAGES = 60
 const PAGE_SIZE = 256 * 1024
 
 const archive = new WebSocket(process.env.UPSTREAM ?? 'ws://127.0.0.1:8081')
