@@ -10,15 +10,16 @@ import ts from 'typescript'
 const MAY_IMPORT = {
   shared: [],
   lease: ['shared'],
-  fork: ['shared'],
+  audit: ['shared'],
+  fork: ['audit', 'shared'],
   observe: ['shared'],
   client: ['shared'],
   relay: ['client', 'lease', 'shared'],
   worker: ['relay', 'client', 'lease', 'fork', 'observe', 'shared'],
-  primary: ['lease', 'fork', 'observe', 'shared'],
+  primary: ['lease', 'fork', 'audit', 'observe', 'shared'],
   manager: ['observe', 'shared'],
-  control: ['manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
-  cli: ['control', 'manager', 'primary', 'lease', 'fork', 'observe', 'shared'],
+  control: ['manager', 'primary', 'lease', 'fork', 'audit', 'observe', 'shared'],
+  cli: ['control', 'manager', 'primary', 'lease', 'fork', 'audit', 'observe', 'shared'],
 }
 /** Libraries with rough edges: each is known to one file. */
 const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage', 'pino', 'rotating-file-stream']

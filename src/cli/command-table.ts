@@ -12,6 +12,7 @@ export const COMMANDS: CommandTable = {
   handoff: async () => (await import('./commands/handoff.js')).handoffCommand,
   stop: async () => (await import('./commands/stop.js')).stopCommand,
   status: async () => (await import('./commands/status.js')).statusCommand,
+  audit: async () => (await import('./commands/audit.js')).auditCommand,
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   logs: async () => (await import('./commands/logs.js')).logsCommand,
   'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,

@@ -9,6 +9,7 @@ export const EXIT_CODES = {
   3: 'no such supervisor is running',
   4: 'the supervisor did not answer in time',
   5: 'a reload, restart, scale or handoff was given up: rolled back, or nothing was touched because configuration or script is broken; a detached start whose workers did not become ready',
+  6: '`audit` found something that does not belong',
   7: 'a worker crashed more often than restart allows, and restart.onExceeded is exit',
   8: 'a supervisor of this name is already running',
   78: 'the configuration of `start` or `config check` is wrong: flags, environment, file, script or runtime folder',

@@ -1,10 +1,11 @@
 // Whether what came over the socket is what the contract says, looked at as far as the CLI relies on it: the other side
 // may be another version.
 
+import type { AuditReport } from '../audit/audit-report.js'
 import { isLogLevel } from '../shared/log-level.js'
 import type { OperationResult } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
-import type { LogLevelAnswer, LogStreamLine, OperationLine, VersionAnswer } from './wire.js'
+import type { LogLevelAnswer, LogStreamLine, OperationLine, PortCount, VersionAnswer } from './wire.js'
 
 export const isVersionAnswer = (value: unknown): value is VersionAnswer =>
   isObject(value) &&
@@ -28,6 +29,47 @@ export const isStatus = (value: unknown): value is SupervisorStatus =>
   typeof value.logs.dropped === 'number' &&
   Array.isArray(value.workers) &&
   value.workers.every(isWorker)
+
+export const isPortCount = (value: unknown): value is PortCount =>
+  isObject(value) && Number.isSafeInteger(value.port) && Number.isSafeInteger(value.count)
+
+export const isAuditReport = (value: unknown): value is AuditReport =>
+  isObject(value) &&
+  (value.name === null || typeof value.name === 'string') &&
+  typeof value.takenAt === 'number' &&
+  Array.isArray(value.processes) &&
+  value.processes.every(isAuditedProcess) &&
+  Array.isArray(value.endpoints) &&
+  value.endpoints.every(
+    (row) => isObject(row) && typeof row.endpoint === 'string' && isObject(row.byState),
+  ) &&
+  Array.isArray(value.findings) &&
+  value.findings.every(isFinding)
+
+/** Any kind with a name: newer versions may know more. */
+const isFinding = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value.kind === 'string' &&
+  typeof value.severity === 'string' &&
+  typeof value.who === 'string' &&
+  typeof value.what === 'string' &&
+  typeof value.todo === 'string'
+
+const isAuditedProcess = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value.pid === 'number' &&
+  typeof value.role === 'string' &&
+  typeof value.command === 'string' &&
+  Array.isArray(value.sockets) &&
+  Array.isArray(value.groups) &&
+  value.groups.every(
+    (group) =>
+      isObject(group) &&
+      typeof group.endpoint === 'string' &&
+      isObject(group.byState) &&
+      Array.isArray(group.at) &&
+      Array.isArray(group.fds),
+  )
 
 /** Any event with a name: newer versions may tell more; who shows them ignores what it does not know. */
 export const isOperationLine = (value: unknown): value is OperationLine =>

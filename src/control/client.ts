@@ -1,6 +1,7 @@
 // The other end of the control socket, as functions: what one asks a running supervisor for and what comes back.
 // Which supervisor: src/control/find-supervisors.ts. Bounds and failures of one request: src/control/http-exchange.ts.
 
+import type { AuditReport } from '../audit/audit-report.js'
 import type { LogLine } from '../observe/log-buffer.js'
 import { formatDuration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
@@ -9,7 +10,15 @@ import { isAlive, type ProcessIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
-import { isLogLevelAnswer, isLogStreamLine, isOperationLine, isStatus, isVersionAnswer } from './answers.js'
+import {
+  isAuditReport,
+  isLogLevelAnswer,
+  isLogStreamLine,
+  isOperationLine,
+  isPortCount,
+  isStatus,
+  isVersionAnswer,
+} from './answers.js'
 import {
   type ControlTarget,
   type Exchange,
@@ -63,6 +72,20 @@ export class ControlClient {
     const answer = await this.#ask({ method: 'GET', path: PATHS.status })
     if (!isStatus(answer)) throw malformed(this.target)
     return answer
+  }
+
+  /** @param options.sockets whether each single socket is listed too. */
+  async audit({ sockets = false }: { sockets?: boolean } = {}): Promise<AuditReport> {
+    const answer = await this.#ask({ method: 'GET', path: `${PATHS.audit}?sockets=${sockets}` })
+    if (!isAuditReport(answer)) throw malformed(this.target)
+    return answer
+  }
+
+  /** How many sockets of the tree have that port at either end. */
+  async countPort(port: number): Promise<number> {
+    const answer = await this.#ask({ method: 'GET', path: `${PATHS.auditCount}?port=${port}` })
+    if (!isPortCount(answer)) throw malformed(this.target)
+    return answer.count
   }
 
   /** The least level of the supervisor's own lines; with `level` it is set first. */

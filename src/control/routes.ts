@@ -7,6 +7,7 @@ import { isLogLevel, LOG_LEVELS } from '../shared/log-level.js'
 import { processIdentity } from '../shared/process-identity.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import { MAX_WORKERS } from '../shared/settings.js'
+import { sendAudit } from './audit-answer.js'
 import { LineResponse } from './line-response.js'
 import { Refusal } from './refusal.js'
 import { readBody } from './request-body.js'
@@ -14,6 +15,7 @@ import {
   type ControlTiming,
   type LogLevelAnswer,
   PATHS,
+  type PortCount,
   type SupervisorIdentity,
   type VersionAnswer,
 } from './wire.js'
@@ -67,6 +69,18 @@ const ROUTES: Record<string, Record<string, Handler>> = {
   },
   [PATHS.status]: {
     GET: async ({ response, supervisor }) => sendJson(response, 200, await supervisor.status()),
+  },
+  [PATHS.audit]: {
+    GET: async ({ response, url, supervisor }) => {
+      const isWhole = isTrue('sockets', url.searchParams.get('sockets'))
+      await sendAudit(response, await supervisor.audits.audit(), isWhole)
+    },
+  },
+  [PATHS.auditCount]: {
+    GET: async ({ response, url, supervisor }) => {
+      const port = portIn(url.searchParams.get('port'))
+      sendJson(response, 200, { port, count: await supervisor.audits.count(port) } satisfies PortCount)
+    },
   },
   [PATHS.started]: {
     GET: async ({ response, supervisor, timing }) =>
@@ -216,6 +230,12 @@ const lineCount = (raw: string | null): number => {
   const count = /^\d{1,5}$/.test(raw) ? Number(raw) : Number.NaN
   if (!(count <= MAX_LINES)) throw new Refusal(400, `lines is not a whole number from 0 to ${MAX_LINES}`)
   return count
+}
+
+const portIn = (raw: string | null): number => {
+  const port = raw !== null && /^\d{1,5}$/.test(raw) ? Number(raw) : Number.NaN
+  if (!(port >= 1 && port <= 65_535)) throw new Refusal(400, 'port is not a whole number from 1 to 65535')
+  return port
 }
 
 const isTrue = (name: string, raw: string | null): boolean => {

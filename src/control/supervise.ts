@@ -49,6 +49,10 @@ export interface SuperviseOptions {
   /** How long a ready worker's event loop may stand still. Default 60 s; 0: for ever. */
   hangTimeout?: Duration
   forkWindowTimeout?: Duration
+  /** `{ 'api.example.com:443': 1 }`: more connections of the whole tree to it are a finding of the audit. */
+  connectionBudget?: Readonly<Record<string, number>>
+  /** How often connections are counted. Default 60 s; 0: never. */
+  auditInterval?: Duration
   cwd?: string
   env?: Readonly<Record<string, string>>
   /** Files of KEY=VALUE lines, read again for each rolling restart; `env` counts before them. */

@@ -11,6 +11,8 @@ export const VERSION_HEADER = 'forksafe-version'
 export const PATHS = {
   version: '/v1/version',
   status: '/v1/status',
+  audit: '/v1/audit',
+  auditCount: '/v1/audit/count',
   started: '/v1/started',
   reload: '/v1/reload',
   restart: '/v1/restart',
@@ -33,6 +35,12 @@ export type VersionAnswer = SupervisorIdentity & { startTime: number | null }
 /** What is asked for and what is answered on `logLevel`. */
 export interface LogLevelAnswer {
   level: LogLevel
+}
+
+/** How many sockets of the tree have that port at either end. */
+export interface PortCount {
+  port: number
+  count: number
 }
 
 /** Sent each second, so that a client can tell a long operation from a stalled supervisor. */

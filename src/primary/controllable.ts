@@ -1,6 +1,7 @@
 // What a running supervisor lets others do with it: the face that src/control serves over the socket and that
 // supervise() hands to programs. src/primary/supervisor.ts implements it.
 
+import type { AuditReport } from '../audit/audit-report.js'
 import type { LogBuffer } from '../observe/log-buffer.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
@@ -41,6 +42,8 @@ export interface Controllable {
   handOff(client: string, slot: number | null): Promise<OperationResult>
   /** Stops everything within `shutdownDelay` and `stopTimeout`. Never rejects. */
   stop(options?: StopRequest, onProgress?: (progress: Progress) => void): Promise<OperationResult>
+  /** Who holds which sockets, and what of it does not belong: `audit()`, and `count()` for one port. */
+  readonly audits: { audit(): Promise<AuditReport>; count(port: number): Promise<number> }
   readonly logs: LogBuffer
   /** Least level of the supervisor's own lines; setting it changes the log from now on. */
   logLevel: LogLevel

@@ -57,11 +57,27 @@ export class StatusReader {
     forgetUsageHistory()
   }
 
+  /** Asks the workers for new reports, for at most 250 ms. */
+  async refresh(): Promise<void> {
+    const live = this.#core.pool.live.filter(({ pid }) => pid !== null)
+    await Promise.all(live.map(({ id }) => this.#ask(id)))
+  }
+
+  /** The last reports, by the pid of the worker. */
+  reports(): Map<number, WorkerReport> {
+    return new Map(
+      this.#core.pool.live.flatMap(({ id, pid }): [number, WorkerReport][] => {
+        const report = this.#reports.get(id)
+        return report === undefined || pid === null ? [] : [[pid, report]]
+      }),
+    )
+  }
+
   async read(): Promise<SupervisorStatus> {
     const { pool } = this.#core
     const [usage] = await Promise.all([
       resourceUsage(pool.live.flatMap(({ pid }) => (pid === null ? [] : [pid]))),
-      Promise.all(pool.live.filter(({ pid }) => pid !== null).map(({ id }) => this.#ask(id))),
+      this.refresh(),
     ])
     const rows = pool.live.map((handle) => this.#workerRow(handle, pool.slot(handle.slot), usage))
     const waiting = pool.slots

@@ -17,6 +17,7 @@ import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { Census, SupervisorState, SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
+import { AuditDesk } from './audit-desk.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
@@ -84,6 +85,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #leases: LeaseDesk
   readonly #status: StatusReader
   readonly #limits: LimitWatch
+  readonly audits: AuditDesk
   readonly #oomKills = new OomKills()
   readonly #otherVersions = new Set<string>()
   /** Workers whose runtime knows every message of ours. */
@@ -128,6 +130,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       script: () => this.#generations.scriptOf(this.#core.generation),
       tell: (id, message) => this.#processes.get(id)?.tell(message),
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
+    })
+    this.audits = new AuditDesk({
+      name: settings.name,
+      settings: () => this.#generations.of(this.#core.generation),
+      workers: () =>
+        this.#core.pool.live.flatMap(({ id, pid, slot, generation }) =>
+          pid === null ? [] : [{ id, pid, slot, generation }],
+        ),
+      tell: (id, message) => this.#processes.get(id)?.tell(message),
+      status: this.#status,
+      forkFindings: () => [],
     })
     this.#limits = new LimitWatch({
       ready: () => this.#readyWorkers(),
@@ -406,6 +419,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'ready':
         return this.#enqueue({ type: 'workerReady', id, by: message.by })
       case 'listening':
+        this.audits.listening(message.address)
         return this.#enqueue({ type: 'workerListening', id, address: message.address })
       case 'signalled':
         return this.#enqueue({ type: 'workerSignalled', id, signal: message.signal })
@@ -417,6 +431,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#output.redactor.add(message.values, 'told')
       case 'report':
         return this.#status.reported(id, message.id, message.report)
+      case 'sockets':
+        return this.audits.answered(message.id, message.sockets)
+      case 'connectInRequest':
+        return
       case 'beat':
         return this.#limits.beat(id)
       case 'askBarrier':
@@ -496,6 +514,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#timers.clearAll()
     this.#status.end()
     this.#limits.end()
+    this.audits.end()
     this.#dials.end()
     this.#leases.end()
     this.#tellStarted(null)

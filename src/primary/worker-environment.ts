@@ -1,5 +1,6 @@
 // The environment of a worker: the primary's, less what belongs to the service manager above us, plus our own.
 
+import { runtimeFolder } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import { STARTUP_VARIABLE, type WorkerStartup } from '../shared/worker-environment.js'
 import type { ForkOrder } from './commands.js'
@@ -134,6 +135,8 @@ export const workerEnvironment = (
     ...Object.fromEntries(foreign.map((variable) => [variable, undefined])),
     ...settings.env,
     SUPERVISOR_NAME: settings.name,
+    // With the name it tells whose a process is that outlived its worker: the audit looks for both.
+    SUPERVISOR_FOLDER: runtimeFolder(environment),
     SUPERVISOR_SLOT: String(slot),
     SUPERVISOR_WORKERS: String(workers),
     SUPERVISOR_GENERATION: String(generation),

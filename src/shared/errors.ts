@@ -153,6 +153,15 @@ export const ERROR_CODES = {
     retryable: true,
     meaning: 'The message was written, its arrival is not proved: sending it again may double it.',
   },
+  FORKSAFE_ERR_AUDIT_LEAK: {
+    retryable: false,
+    meaning: 'assertNoLeaks() found sockets that were not there before and were not gone in time.',
+  },
+  FORKSAFE_ERR_AUDIT_UNAVAILABLE: {
+    retryable: false,
+    meaning:
+      'Sockets cannot be listed here: there is no /proc, and lsof is missing, failed or took too long.',
+  },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -6,6 +6,7 @@ import { LOG_LEVELS } from './log-level.js'
 import {
   type Reader,
   readAddress,
+  readBudgets,
   readChoice,
   readDuration,
   readHook,
@@ -71,6 +72,8 @@ const RESTART: RestartLimits = { intensity: 10, period: 60_000, onExceeded: 'bac
 const MAX_CPU_PERIOD = 30_000
 /** A process of Node takes more than this before it has done anything. */
 const MIN_MEMORY_LIMIT = 16 * 1024 ** 2
+/** Often enough to see a leak of a few an hour, too rare to cost anything. */
+const AUDIT_INTERVAL = 60_000
 const LOG_MAX_SIZE = 10 * 1024 ** 2
 const LOG_MAX_FILES = 5
 const MIN_LOG_SIZE = 1024
@@ -99,6 +102,8 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   maxCpuPeriod: MAX_CPU_PERIOD,
   maxUptime: 0,
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
+  connectionBudget: {},
+  auditInterval: AUDIT_INTERVAL,
   env: {},
   envFile: [],
   nodeArgs: [],
@@ -295,6 +300,23 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     placeholder: 'time',
     byDefault: '2s',
     read: readDuration({ min: 0 }),
+  },
+  connectionBudget: {
+    summary:
+      'HOST:PORT=COUNT: more connections of the whole tree to it are a finding of the audit (repeatable); in a file an object',
+    placeholder: 'budget',
+    byDefault: 'none',
+    read: readBudgets,
+    noVariable: true,
+    repeatable: true,
+    elsewhere: ['maxConnections', 'connectionLimit', 'budget'],
+  },
+  auditInterval: {
+    summary: 'how often connections are counted, so that the audit sees what grows; 0: never',
+    placeholder: 'time',
+    byDefault: '60s',
+    read: readOrNone(readDuration({ min: 1_000 })),
+    elsewhere: ['auditPeriod', 'socketAudit'],
   },
   logFormat: {
     summary: 'how lines are written out: pretty or json',

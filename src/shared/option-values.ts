@@ -64,6 +64,37 @@ export const readOrNone =
   (field, raw, form) =>
     raw === 0 || (form === 'text' && raw === '0') ? 0 : read(field, raw, form)
 
+/** `{ 'api.example.com:443': 1 }`; as texts `api.example.com:443=1`. */
+export const readBudgets: Reader<Record<string, number>> = (field, raw, form) => {
+  const entries: [string, unknown][] =
+    form === 'text'
+      ? readTexts(field, raw, form).map((text) => [text.slice(0, text.lastIndexOf('=') >>> 0), text])
+      : fields(field, raw, "write { 'api.example.com:443': 1 }")
+  return Object.fromEntries(entries.map(([endpoint, value]) => budget(field, endpoint, value, form)))
+}
+
+const budget = (field: string, endpoint: string, raw: unknown, form: 'text' | 'value'): [string, number] => {
+  const count = form === 'text' ? String(raw).slice(endpoint.length + 1) : raw
+  if (!isEndpoint(endpoint)) {
+    throw invalidOption(
+      field,
+      form === 'text' ? raw : endpoint,
+      form === 'text'
+        ? 'is not a budget; write HOST:PORT=COUNT, such as api.example.com:443=1'
+        : 'is not an endpoint; write HOST:PORT, such as api.example.com:443',
+    )
+  }
+  return [endpoint.toLowerCase(), readWholeNumber(0, MAX_BUDGET)(`${field}, ${endpoint}`, count, form)]
+}
+
+const MAX_BUDGET = 1_000_000
+
+/** A name or an address, an IPv6 one in brackets, and a port; no scheme and no path. */
+const isEndpoint = (text: string): boolean => {
+  const [, port] = /^(?:[^\s:/@[\]=]{1,253}|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(text) ?? []
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+}
+
 /** A port of the loopback, or HOST:PORT. */
 export const readAddress: Reader<HealthAddress> = (field, raw) => {
   const text = typeof raw === 'number' || typeof raw === 'string' ? String(raw) : ''
@@ -219,8 +250,8 @@ const assignment = (field: string, text: string): [string, string] => {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-const fields = (field: string, raw: unknown): [string, unknown][] => {
-  if (!isPlainObject(raw)) throw invalidOption(field, raw, "is not an object; write { KEY: 'value' }")
+const fields = (field: string, raw: unknown, remedy = "write { KEY: 'value' }"): [string, unknown][] => {
+  if (!isPlainObject(raw)) throw invalidOption(field, raw, `is not an object; ${remedy}`)
   return Object.entries(raw)
 }
 

@@ -42,23 +42,39 @@ export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-interface Stat {
+/** What /proc/PID/stat says of a process, as far as anybody here asks. */
+export interface ProcessStat {
+  /** The first 15 bytes of its name. */
+  name: string
+  /** State letter of proc_pid_stat(5): R, S, D, T, Z, … */
   state: string
+  ppid: number
   threads: number
   startTime: number
 }
 
-const isOver = ({ state, threads }: Stat): boolean => state === 'X' || (state === 'Z' && threads <= 1)
+/** null where the text is not what the kernel writes. */
+export const parseProcessStat = (text: string): ProcessStat | null => {
+  // The command in parentheses may itself hold spaces and parentheses: count fields from the last ')'.
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  const stat = {
+    name: text.slice(text.indexOf('(') + 1, end),
+    state: fields[0] ?? '?',
+    ppid: Number(fields[1]),
+    threads: Number(fields[17]),
+    startTime: Number(fields[19]),
+  }
+  return Number.isFinite(stat.startTime) ? stat : null
+}
 
-const statOf = (pid: number): Stat | null => {
+/** Whether nothing of it runs any more: it is a zombie, and has no thread that lives on without the first. */
+export const isOver = ({ state, threads }: ProcessStat): boolean =>
+  state === 'X' || (state === 'Z' && threads <= 1)
+
+const statOf = (pid: number): ProcessStat | null => {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The command in parentheses may itself hold spaces and parentheses: count fields from the last ')'.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    const startTime = Number(fields[19])
-    return Number.isFinite(startTime)
-      ? { state: fields[0] ?? '?', threads: Number(fields[17]), startTime }
-      : null
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
   } catch {
     return null
   }

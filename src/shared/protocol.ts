@@ -5,9 +5,16 @@
 // messages whose `cmd` begins with NODE_ to 'internalMessage' listeners instead of 'message' listeners, so the
 // application sees none of them, and its own process.send and process.on('message') stay its own.
 
+import {
+  type ConnectCount,
+  type ConnectInRequest,
+  isConnectCounts,
+  isConnectInRequest,
+} from './connect-in-request.js'
 import { isWorkerLeaseMessage, type PrimaryLeaseMessage, type WorkerLeaseMessage } from './lease-protocol.js'
 import type { ClientReport } from './resources.js'
 import { MAX_SECRET, MAX_SECRETS, MIN_SECRET } from './secrets.js'
+import { isSocketOrigins, type SocketOrigins } from './socket-origins.js'
 
 /** The `cmd` of our frames; Node reserves the prefix for messages that applications do not see. */
 const CMD = 'NODE_FORKSAFE'
@@ -31,6 +38,8 @@ export type PrimaryMessage =
   | { type: 'leave' }
   /** Answer with a `report` of the same id. */
   | { type: 'askReport'; id: number }
+  /** Answer with `sockets` of the same id. */
+  | { type: 'askSockets'; id: number }
   /** Answer with a `beat`: it shows that the event loop turns. */
   | { type: 'askBeat' }
   /** Everything that the primary sent before this, handed-over sockets included, has now arrived. */
@@ -52,6 +61,10 @@ export type WorkerMessage =
   /** The process got a stop signal and waits for the primary's order. */
   | { type: 'signalled'; signal: NodeJS.Signals }
   | { type: 'report'; id: number | null; report: WorkerReport }
+  /** The sockets that the process dialled itself. */
+  | { type: 'sockets'; id: number; sockets: SocketOrigins }
+  /** A place of the code dialled within a request for the first time; how often it does is in the `report`. */
+  | { type: 'connectInRequest'; report: ConnectInRequest }
   | { type: 'beat' }
   /** Asks for the `barrier` message of the same id. */
   | { type: 'askBarrier'; id: number }
@@ -82,6 +95,8 @@ export interface WorkerReport {
   clients: ClientReport[]
   /** What still keeps the worker from being ready, or from leaving, in words. */
   waitingFor: string[]
+  /** Places of the code that dialled within requests; a runtime of an older version says nothing of it. */
+  requestGuard?: ConnectCount[]
 }
 
 type Frame<Message> = { cmd: typeof CMD; message: Message }
@@ -125,6 +140,8 @@ const WORKER_MESSAGES: Record<WorkerMessage['type'], (fields: Fields) => boolean
   listening: ({ address }) => isText(address),
   signalled: ({ signal }) => isText(signal),
   report: ({ id, report }) => (id === null || Number.isSafeInteger(id)) && isReport(report),
+  sockets: ({ id, sockets }) => Number.isSafeInteger(id) && isSocketOrigins(sockets),
+  connectInRequest: ({ report }) => isConnectInRequest(report),
   beat: () => true,
   askBarrier: ({ id }) => Number.isSafeInteger(id),
   askDial: ({ id, origin }) => Number.isSafeInteger(id) && isText(origin),
@@ -143,6 +160,7 @@ const isReport = (report: unknown): boolean =>
   isCount(report.connections) &&
   isCount(report.inFlight) &&
   isTexts(report.waitingFor) &&
+  (report.requestGuard === undefined || isConnectCounts(report.requestGuard)) &&
   Array.isArray(report.clients) &&
   report.clients.length <= 1_000 &&
   report.clients.every(isClientReport)

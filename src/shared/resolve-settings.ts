@@ -114,6 +114,7 @@ const shownPath = (path: string, cwd: string): string => {
 /** Ours, but no option: they are documented beside the options. */
 const OTHER_VARIABLES = [
   'FORKSAFE_HOME',
+  'FORKSAFE_AUDIT_SOURCE',
   'FORKSAFE_WORKER',
   'FORKSAFE_DEBUG',
   'FORKSAFE_DETACHED',
@@ -223,6 +224,8 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     maxUptime: value('maxUptime'),
     hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
     forkWindowTimeout: value('forkWindowTimeout'),
+    connectionBudget: value('connectionBudget'),
+    auditInterval: value('auditInterval'),
     cwd: workingFolder(layers, sources.cwd),
     env,
     nodeArgs,

@@ -33,6 +33,10 @@ export interface Settings extends LimitSettings {
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */
   connectRate: number
   forkWindowTimeout: number
+  /** Most connections of the whole tree, by `host:port`; more are a finding of the audit. */
+  connectionBudget: Readonly<Record<string, number>>
+  /** ms between two looks at how many connections there are to each endpoint; 0: none. */
+  auditInterval: number
   /** Working folder of the workers. */
   cwd: string
   /** Added to the workers' environment. */

@@ -133,6 +133,8 @@ class SupervisedWorker {
         return this.#leaveAtOnce()
       case 'askReport':
         return this.#report(message.id)
+      case 'askSockets':
+        return void this.#channel.tell({ type: 'sockets', id: message.id, sockets: [] })
       case 'askBeat':
         return void this.#channel.tell({ type: 'beat' })
       case 'lease':

@@ -1,5 +1,6 @@
 // A supervisor without workers, for tests of the socket: what it is asked is recorded, what it answers is given.
 
+import type { AuditReport } from '../../src/audit/audit-report.js'
 import type { LogLine } from '../../src/observe/log-buffer.js'
 import { LogBuffer } from '../../src/observe/log-buffer.js'
 import type { Controllable } from '../../src/primary/controllable.js'
@@ -17,6 +18,15 @@ export const SAMPLE_STATUS: SupervisorStatus = {
   health: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [],
+}
+
+export const SAMPLE_AUDIT: AuditReport = {
+  name: 'api',
+  takenAt: 1_000,
+  source: 'proc',
+  processes: [],
+  endpoints: [],
+  findings: [],
 }
 
 export const OK: OperationResult = { ok: true, exitCode: 0, message: 'done', generation: 2, failures: [] }
@@ -38,8 +48,20 @@ export class FakeSupervisor implements Controllable {
   logLevel: LogLevel = 'info'
   /** What it was asked, in order. */
   readonly asked: string[] = []
+  report: AuditReport = SAMPLE_AUDIT
   answer: () => Promise<SupervisorStatus> = async () => SAMPLE_STATUS
   operate: (tell: Tell) => Promise<OperationResult> = async () => OK
+
+  readonly audits = {
+    audit: async (): Promise<AuditReport> => {
+      this.asked.push('audit')
+      return this.report
+    },
+    count: async (port: number): Promise<number> => {
+      this.asked.push(`count ${port}`)
+      return 3
+    },
+  }
 
   async status(): Promise<SupervisorStatus> {
     this.asked.push('status')

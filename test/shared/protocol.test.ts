@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { toFrame, type WorkerMessage, type WorkerReport, workerMessageIn } from '../../src/shared/protocol.js'
+import type { SocketOrigin } from '../../src/shared/socket-origins.js'
 
 const client = {
   name: 'feed',
@@ -22,6 +23,18 @@ const report: WorkerReport = {
   clients: [client],
   waitingFor: [],
 }
+const connect = { at: 'app/orders.js:12:5', url: 'wss://example.org/feed', request: 'GET /orders', count: 1 }
+const origin: SocketOrigin = {
+  host: 'api.example.com',
+  port: 443,
+  at: null,
+  webSocket: true,
+  client: { name: 'feed', epoch: 2 },
+  inRequest: null,
+  opened: 3,
+  closed: 2,
+  open: [{ localPort: 40_000, ageMs: 12.5 }],
+}
 
 const MESSAGES: WorkerMessage[] = [
   { type: 'hello', version: '1.2.3' },
@@ -30,6 +43,9 @@ const MESSAGES: WorkerMessage[] = [
   { type: 'signalled', signal: 'SIGTERM' },
   { type: 'report', id: 3, report },
   { type: 'report', id: null, report },
+  { type: 'report', id: null, report: { ...report, requestGuard: [connect] } },
+  { type: 'sockets', id: 4, sockets: [origin] },
+  { type: 'connectInRequest', report: { ...connect, stack: 'at app/orders.js:12:5', mode: 'warn' } },
   { type: 'askBarrier', id: 1 },
   { type: 'askDial', id: 1, origin: 'wss://example.org:8443' },
   { type: 'withdrawDial', id: 1 },
@@ -80,6 +96,23 @@ t.test('each field is checked', async (t) => {
     ['report', { id: 1, report: { ...report, clients: Array.from({ length: 1_001 }, () => client) } }],
     ['report', { id: 1, report: { ...report, clients: [{ ...client, pending: 'many' }] } }],
     ['report', { id: 1, report: { ...report, eventLoopDelayMs: Number.NaN } }],
+    ['report', { id: 1, report: { ...report, requestGuard: Array.from({ length: 51 }, () => connect) } }],
+    ['report', { id: 1, report: { ...report, requestGuard: [{ ...connect, count: -1 }] } }],
+    ['sockets', { id: 1, sockets: {} }],
+    ['sockets', { id: null, sockets: [] }],
+    ['sockets', { id: 1, sockets: Array.from({ length: 201 }, () => origin) }],
+    ['sockets', { id: 1, sockets: [{ ...origin, port: 65_536 }] }],
+    ['sockets', { id: 1, sockets: [{ ...origin, at: 'x'.repeat(2_000) }] }],
+    ['sockets', { id: 1, sockets: [{ ...origin, client: { name: null, epoch: 1 } }] }],
+    ['sockets', { id: 1, sockets: [{ ...origin, open: [{ localPort: 1 }] }] }],
+    [
+      'sockets',
+      { id: 1, sockets: [origin, { ...origin, open: Array.from({ length: 20_000 }, () => origin.open[0]) }] },
+    ],
+    ['connectInRequest', {}],
+    ['connectInRequest', { report: { ...connect, stack: '', mode: 'off' } }],
+    ['connectInRequest', { report: { ...connect, stack: 'x'.repeat(3_000), mode: 'warn' } }],
+    ['connectInRequest', { report: { ...connect, url: undefined, stack: '', mode: 'warn' } }],
   ]
   for (const [type, fields] of wrong) {
     t.equal(workerMessageIn({ cmd: 'NODE_FORKSAFE', message: { type, ...fields } }), 'malformed', type)

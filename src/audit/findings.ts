@@ -1,0 +1,77 @@
+// From facts to findings: what does not belong, who has it, and what to do. Pure; one kind of finding a file in findings/.
+// docs/audit.md lists the kinds with their thresholds.
+
+import type { Finding } from '../shared/finding.js'
+import type { AuditFacts } from './audit-facts.js'
+import { type AuditedTree, auditedTree } from './audited-tree.js'
+import { closeWaits } from './findings/close-wait.js'
+import { connectsInRequests } from './findings/connect-in-request.js'
+import { connectionsInPrimary } from './findings/connection-in-primary.js'
+import { growing } from './findings/growing.js'
+import { orphans } from './findings/orphan.js'
+import { overBudget } from './findings/over-budget.js'
+import { sharedSockets } from './findings/shared-socket.js'
+import { staleRecords } from './findings/stale-record.js'
+import { timeWaits } from './findings/time-wait.js'
+import { unguardedPiles } from './findings/unguarded-pile.js'
+import { unreadable } from './findings/unreadable.js'
+
+/** The more telling one first. */
+const KINDS: readonly ((tree: AuditedTree) => Finding[])[] = [
+  sharedSockets,
+  connectionsInPrimary,
+  orphans,
+  closeWaits,
+  connectsInRequests,
+  unguardedPiles,
+  overBudget,
+  growing,
+  timeWaits,
+  staleRecords,
+  unreadable,
+]
+
+/** Problems first, then in the order of how telling a kind is. */
+export const findingsIn = (tree: AuditedTree): Finding[] => {
+  const all = withoutEchoes(KINDS.flatMap((find) => find(tree)))
+  const past = pastForks(tree.facts, all)
+  const found = [...all, ...past]
+  return [
+    ...found.filter(({ severity }) => severity === 'problem'),
+    ...found.filter(({ severity }) => severity !== 'problem'),
+  ]
+}
+
+export const findingsOf = (facts: AuditFacts): Finding[] => findingsIn(auditedTree(facts))
+
+/** The same cause makes several findings: the more telling one is kept. */
+const ECHOES: Partial<Record<Finding['kind'], readonly Finding['kind'][]>> = {
+  connectionInPrimary: ['sharedSocket'],
+  unguardedPile: ['connectInRequest'],
+  growing: ['sharedSocket', 'connectionInPrimary', 'closeWait', 'connectInRequest', 'unguardedPile'],
+  timeWait: ['connectInRequest'],
+}
+
+const withoutEchoes = (found: readonly Finding[]): Finding[] =>
+  found.filter(
+    ({ kind, endpoint }) =>
+      !found.some(
+        (other) =>
+          ECHOES[kind]?.includes(other.kind) === true &&
+          other.severity === 'problem' &&
+          other.endpoint !== null &&
+          other.endpoint === endpoint,
+      ),
+  )
+
+/** What a fork showed and the looks do not show any more is told, and is no problem of now. */
+const pastForks = ({ forkFindings }: AuditFacts, now: readonly Finding[]): Finding[] =>
+  forkFindings
+    .filter(
+      (past) =>
+        !now.some(
+          ({ kind, endpoint }) =>
+            (kind === past.kind || kind === 'sharedSocket') && endpoint === past.endpoint,
+        ),
+    )
+    .map((past) => ({ ...past, severity: 'note', what: `${past.what} (seen after a fork, not any more)` }))

@@ -1,0 +1,155 @@
+// The sockets of a look with what they are for the tree: listening, accepted or going out; to which endpoint by its name;
+// opened where, and by which guarded client. Facts, no judgement: that is findings.ts.
+
+import type { SocketOrigin } from '../shared/socket-origins.js'
+import type { AuditFacts, Member } from './audit-facts.js'
+import type { Endpoint, HeldSocket, Snapshot, SocketRow } from './socket-table.js'
+
+/** `other`: it has no peer, or is no socket of a network. */
+export type Direction = 'listening' | 'accepted' | 'outgoing' | 'other'
+
+export interface TreeSocket {
+  pid: number
+  socket: HeldSocket
+  direction: Direction
+  /** Of what goes out the endpoint, by the name that was dialled where it is known; of the others null. */
+  endpoint: string | null
+  /** null: not known. */
+  origin: SocketOrigin | null
+  ageMs: number | null
+}
+
+/** Every socket of a look. */
+export const socketsOfTree = (
+  { look, members, listenedPorts }: AuditFacts,
+  dialled: ReadonlyMap<string, string>,
+): TreeSocket[] => {
+  const ports = new Set([...listenedPorts, ...portsListenedOn(look)])
+  return look.processes.flatMap(({ pid, sockets }) => {
+    const origins = originsByPort(members.get(pid))
+    return sockets.map((socket) => {
+      const opened = originOf(socket, origins)
+      const direction = directionOf(socket, opened !== undefined, ports)
+      const isOutgoing = direction === 'outgoing' && socket.remote !== null
+      return {
+        pid,
+        socket,
+        direction,
+        endpoint:
+          isOutgoing && socket.remote !== null ? nameOf(socket.remote, opened?.origin, dialled) : null,
+        origin: opened?.origin ?? null,
+        ageMs: opened?.ageMs ?? null,
+      }
+    })
+  })
+}
+
+export const portsListenedOn = ({ processes }: Snapshot): Set<number> =>
+  new Set(
+    processes.flatMap(({ sockets }) =>
+      sockets.flatMap(({ kind, state, local }) =>
+        kind === 'tcp' && state === 'listen' && local !== null ? [local.port] : [],
+      ),
+    ),
+  )
+
+/** `127.0.0.1:80`, `[::1]:80`. */
+export const showEndpoint = ({ address, port }: Endpoint): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+
+/** Connections that count: open, or about to be. */
+export const isLive = ({ state }: SocketRow): boolean =>
+  state === 'established' || state === 'syn-sent' || state === 'connected'
+
+interface Opened {
+  origin: SocketOrigin
+  ageMs: number
+}
+
+const originsByPort = (member: Member | undefined): Map<number, Opened> => {
+  const origins = new Map<number, Opened>()
+  for (const origin of member?.origins ?? [])
+    for (const { localPort, ageMs } of origin.open) origins.set(localPort, { origin, ageMs })
+  return origins
+}
+
+/** The port that was dialled has to be the same too: a local port may be used again at once. */
+const originOf = ({ kind, local, remote }: SocketRow, origins: Map<number, Opened>): Opened | undefined => {
+  if (kind !== 'tcp' || local === null || remote === null) return undefined
+  const opened = origins.get(local.port)
+  return opened?.origin.port === remote.port ? opened : undefined
+}
+
+/** Who says that it dialled it is believed; otherwise what comes in at a port of ours has been accepted. */
+const directionOf = (
+  { kind, state, local, remote }: SocketRow,
+  isDialled: boolean,
+  ports: ReadonlySet<number>,
+): Direction => {
+  if (state === 'listen') return 'listening'
+  if ((kind !== 'tcp' && kind !== 'udp') || remote === null) return 'other'
+  if (isDialled) return 'outgoing'
+  return kind === 'tcp' && local !== null && ports.has(local.port) ? 'accepted' : 'outgoing'
+}
+
+/** What one worker dialled by name, another one may have reached by the same address. */
+export const namesDialled = ({ look, members, names: lookedUp }: AuditFacts): Map<string, string> => {
+  const names = new Map(lookedUp)
+  for (const { pid, sockets } of look.processes) {
+    const origins = originsByPort(members.get(pid))
+    if (origins.size === 0) continue
+    for (const socket of sockets) {
+      const opened = originOf(socket, origins)
+      if (opened === undefined || socket.remote === null || opened.origin.host === null) continue
+      names.set(showEndpoint(socket.remote), nameOf(socket.remote, opened.origin, lookedUp))
+    }
+  }
+  return names
+}
+
+const nameOf = (
+  remote: Endpoint,
+  origin: SocketOrigin | undefined,
+  names: ReadonlyMap<string, string>,
+): string => {
+  if (origin?.host != null) return showEndpoint({ address: origin.host, port: remote.port })
+  const shown = showEndpoint(remote)
+  return names.get(shown) ?? shown
+}
+
+/** The same in few words: who it is. */
+export const nameMember = (member: Member | undefined, command: string, pid: number): string => {
+  switch (member?.role) {
+    case 'primary':
+      return `primary (pid ${pid})`
+    case 'worker':
+      return `worker ${member.slot} (pid ${pid}, generation ${member.generation})`
+    default:
+      return `process ${pid} (${shorten(command)})`
+  }
+}
+
+const LONGEST_COMMAND = 60
+
+const shorten = (command: string): string =>
+  command.length <= LONGEST_COMMAND ? command : `${command.slice(0, LONGEST_COMMAND - 1)}…`
+
+/** How many connections go out from these processes, by address: what a history keeps of a look. */
+export const connectionsByAddress = (
+  look: Snapshot,
+  listenedPorts: ReadonlySet<number>,
+): Map<string, number> => {
+  const ports = new Set([...listenedPorts, ...portsListenedOn(look)])
+  const counts = new Map<string, number>()
+  const seen = new Set<number>()
+  for (const { sockets } of look.processes)
+    for (const socket of sockets) {
+      if (socket.remote === null || seen.has(socket.inode)) continue
+      if (directionOf(socket, false, ports) !== 'outgoing') continue
+      if (!isLive(socket) && socket.state !== 'close-wait') continue
+      seen.add(socket.inode)
+      const address = showEndpoint(socket.remote)
+      counts.set(address, (counts.get(address) ?? 0) + 1)
+    }
+  return counts
+}
