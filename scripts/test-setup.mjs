@@ -20,6 +20,8 @@ const DEBIAN_PACKAGES = [
   { name: 'systemd', file: '/usr/bin/systemd-notify' },
   { name: 'haproxy', file: '/usr/sbin/haproxy' },
   { name: 'tini', file: '/usr/bin/tini' },
+  { name: 'iproute2', file: '/usr/bin/ss' },
+  { name: 'lsof', file: '/usr/bin/lsof' },
 ]
 const INSTALL_TIMEOUT = 4 * 60_000
 

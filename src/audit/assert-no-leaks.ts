@@ -92,9 +92,7 @@ const leakError = (leaks: readonly Leak[], bound: number, most: number | null): 
   )
   const told = lines.slice(0, MOST_TOLD)
   const more = lines.length > told.length ? [`… and ${lines.length - told.length} more`] : []
-  const what = leaks.length === 1 ? '1 socket is' : `${leaks.length} sockets are`
-  const [it, pronoun] = leaks.length === 1 ? ['it', 'it'] : ['they', 'them']
-  const head = `${what} still open ${formatDuration(bound)} after ${it} should be gone; close ${pronoun}, or let \`ignore\` say that ${it} may stay:`
+  const head = `sockets left open after ${formatDuration(bound)}: ${leaks.length}; close each, or let \`ignore\` say that it may stay:`
   return new ForksafeError('FORKSAFE_ERR_AUDIT_LEAK', [head, ...told, ...more].join('\n  '), {
     details: { count: leaks.length, sockets: lines },
   })

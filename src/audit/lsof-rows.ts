@@ -11,8 +11,6 @@ export interface LsofProcess {
   ppid: number
   command: string
   sockets: HeldSocket[]
-  /** What lsof says instead of its files, such as `Permission denied`. */
-  problem: string | null
 }
 
 interface LsofFile {
@@ -55,7 +53,7 @@ export class LsofReader {
     switch (line[0]) {
       case 'p':
         this.end()
-        this.#process = { ppid: 0, command: '', sockets: [], problem: null }
+        this.#process = { ppid: 0, command: '', sockets: [] }
         this.processes.set(Number(value), this.#process)
         break
       case 'R':
@@ -94,7 +92,6 @@ export class LsofReader {
     const [process, file] = [this.#process, this.#file]
     this.#file = null
     if (process === null || file === null) return
-    if (file.fd === 'NOFD') process.problem = `no permission to read its descriptors: ${printable(file.name)}`
     const socket = heldSocket(file)
     if (socket !== null) process.sockets.push(socket)
   }

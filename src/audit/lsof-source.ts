@@ -1,7 +1,7 @@
 // Sockets from `lsof`, for systems without /proc (macOS, BSD). One bounded run for all processes; what it prints is
 // understood in lsof-rows.ts. It lists what processes hold, so nothing is known of sockets in `time-wait`.
 
-import { execFile } from 'node:child_process'
+import { type ExecFileException, execFile } from 'node:child_process'
 import { fstatSync } from 'node:fs'
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { isAlive, processIdentity } from '../shared/process-identity.js'
@@ -12,9 +12,12 @@ import type { HeldSocket, ProcessSockets, Snapshot } from './socket-table.js'
 
 export interface LsofOptions {
   signal?: AbortSignal | undefined
+  /** What is run, for tests. */
+  command?: string
+  /** ms; for tests. lsof waits for file systems that do not answer. */
+  timeout?: number
 }
 
-/** ms. lsof waits for file systems that do not answer. */
 const TIMEOUT = 10_000
 /** About a hundred bytes a socket. */
 const MOST_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -29,11 +32,11 @@ const OPTIONS = ['-n', '-P', '-w', '+c', '0', '-a', '-d', '^cwd,^rtd,^txt,^mem',
  */
 export const readFromLsof = async (
   pids: readonly number[],
-  { signal }: LsofOptions = {},
+  { signal, command = 'lsof', timeout = TIMEOUT }: LsofOptions = {},
 ): Promise<Snapshot> => {
   const slices = new Slices(signal)
   const takenAt = Date.now()
-  const text = pids.length === 0 ? '' : await runLsof([...OPTIONS, pids.join(',')], signal)
+  const text = pids.length === 0 ? '' : await runLsof(command, pids, timeout, signal)
   const reader = new LsofReader()
   for (const line of linesOf(text)) {
     reader.read(line)
@@ -64,7 +67,7 @@ const rowOf = (pid: number, { processes }: LsofReader): ProcessSockets => {
     ppid: found?.ppid ?? 0,
     command: found?.command ?? '',
     sockets: found?.sockets ?? [],
-    problem: found === undefined ? silence : found.problem,
+    problem: found === undefined ? silence : null,
   }
 }
 
@@ -78,31 +81,36 @@ function* linesOf(text: string): Generator<string> {
   }
 }
 
-const runLsof = (args: readonly string[], signal: AbortSignal | undefined): Promise<string> =>
+const runLsof = (
+  command: string,
+  pids: readonly number[],
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<string> =>
   new Promise((resolve, reject) => {
     const path = [process.env.PATH, USUAL_FOLDERS].filter(Boolean).join(':')
     const options = {
       encoding: 'utf8',
-      timeout: TIMEOUT,
+      timeout,
       killSignal: 'SIGKILL',
       maxBuffer: MOST_OUTPUT_BYTES,
       env: { ...process.env, PATH: path, LC_ALL: 'C' },
       ...(signal === undefined ? {} : { signal }),
     } as const
-    execFile('lsof', args, options, (error, stdout, stderr) => {
+    execFile(command, [...OPTIONS, pids.join(',')], options, (error, stdout, stderr) => {
       if (signal?.aborted) reject(signal.reason)
       // 1 is what it says when one of many processes is gone, and still lists the others; so it is when all are.
       else if (error === null || (error.code === 1 && stderr === '')) resolve(stdout)
-      else reject(unavailable(error, stderr))
+      else reject(unavailable(error, stderr, timeout))
     })
   })
 
-const unavailable = (error: Error & { code?: string | number | null }, stderr: string): ForksafeError => {
+const unavailable = (error: ExecFileException, stderr: string, timeout: number): ForksafeError => {
   const why =
     error.code === 'ENOENT'
       ? 'lsof is not installed; install it (Debian, Ubuntu: apt-get install lsof; Fedora: dnf install lsof; Alpine: apk add lsof)'
-      : 'killed' in error && error.killed === true
-        ? `lsof did not end within ${TIMEOUT / 1_000} s; a file system that does not answer holds it up`
+      : error.killed === true
+        ? `lsof did not end within ${timeout / 1_000} s; a file system that does not answer holds it up`
         : `lsof failed: ${messageOf(stderr || error)}`
   return new ForksafeError('FORKSAFE_ERR_AUDIT_UNAVAILABLE', `sockets cannot be listed: ${why}`, {
     details: { command: 'lsof' },

@@ -1,0 +1,46 @@
+// Who is in a tree: grandchildren are, who has ended and is only not yet waited for is not.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import t from 'tap'
+import { processTree } from '../../src/audit/process-tree.js'
+import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
+import { eventually } from '../support/deadline.js'
+import { processRow } from '../support/process-tree.js'
+
+uninstrumentChildren()
+
+t.teardown(() => delete process.env.FORKSAFE_AUDIT_SOURCE)
+
+/** A shell that waits for nobody: one child has ended, one has a child of its own. */
+const FAMILY = 'sleep 0 & (sleep 300 & wait) & exec sleep 300'
+
+for (const source of ['proc', 'lsof']) {
+  t.test(`a tree as ${source === 'proc' ? '/proc' : 'ps'} tells it`, async (t) => {
+    process.env.FORKSAFE_AUDIT_SOURCE = source
+    const child = spawn('sh', ['-c', FAMILY], { env: cleanEnv(), stdio: 'ignore', detached: true })
+    const pid = child.pid ?? 0
+    t.teardown(async () => {
+      const exit = once(child, 'exit')
+      process.kill(-pid, 'SIGKILL')
+      await exit
+    })
+    const tree = await eventually(
+      () => processTree(pid),
+      (pids) => pids.length === 3 && processRow(pids[1] ?? 0)?.command.includes('sleep 300') === true,
+      { what: 'a shell that has become sleep, its child and the child of that' },
+    )
+    t.same(
+      tree.slice(1).map((member) => processRow(member)?.ppid),
+      tree.slice(0, 2),
+      'parents stand before their children',
+    )
+    t.ok((await processTree(process.pid)).includes(tree[2] ?? 0))
+    t.notOk((await processTree(process.pid)).includes(1))
+  })
+
+  t.test(`a root that is gone stands alone, by ${source}`, async (t) => {
+    process.env.FORKSAFE_AUDIT_SOURCE = source
+    t.same(await processTree(2 ** 22 + 1), [2 ** 22 + 1])
+  })
+}
