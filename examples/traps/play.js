@@ -12,8 +12,9 @@ import { SCENES } from './scenes.js'
  * @property {number} opened WebSockets in all.
  * @property {number} atOnce Most that were open at once.
  * @property {number} open Open when all was done, before the program was told to stop.
- * @property {number} sent Messages that the program takes for sent.
+ * @property {number | null} sent Messages that the program takes for sent; null where it sends none.
  * @property {number} arrived Messages that arrived.
+ * @property {number | null} known Connections that somebody on our side knows of; null where nobody was asked.
  * @property {number} closed WebSockets that had ended with a Close frame when the program had been stopped.
  * @property {number} cut The others that had ended.
  * @property {number} left Open still.
@@ -43,7 +44,10 @@ export const play = async (name, version, { env = process.env, signal } = {}) =>
     FORKSAFE_HOME: home,
   })
   try {
-    const sent = await unlessAborted(signal, scene.play({ upstream, program, isOurs }))
+    const { sent = null, known = null } = await unlessAborted(
+      signal,
+      scene.play({ upstream, program, isOurs }),
+    )
     const open = upstream.open.length
     const arrived = upstream.messages.length
     program.signal('SIGTERM')
@@ -53,7 +57,17 @@ export const play = async (name, version, { env = process.env, signal } = {}) =>
     const cut = upstream.closedWithoutCloseFrame.length
     const opened = upstream.upgraded.length
     const stillOpen = upstream.open.length
-    return { opened, atOnce, open, sent, arrived, closed: opened - cut - stillOpen, cut, left: stillOpen }
+    return {
+      opened,
+      atOnce,
+      open,
+      sent,
+      arrived,
+      known,
+      closed: opened - cut - stillOpen,
+      cut,
+      left: stillOpen,
+    }
   } finally {
     await program.clear()
     await upstream.stop()

@@ -10,11 +10,12 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(SCENES)
 for (const name of names) {
   console.log(SCENES[name]?.title ?? name)
-  /** @type {Record<string, import('./play.js').Counts>} */
+  /** @type {Record<string, object>} */
   const counts = {}
   for (const version of /** @type {const} */ (['trap', 'ours'])) {
     console.log(`  node ${commandOf(name, version).join(' ')}`)
-    counts[`${version}.js`] = await play(name, version, { signal: stop.signal })
+    const counted = await play(name, version, { signal: stop.signal })
+    counts[`${version}.js`] = Object.fromEntries(Object.entries(counted).filter(([, n]) => n !== null))
   }
   console.table(counts)
 }

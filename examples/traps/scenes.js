@@ -9,12 +9,17 @@
  */
 
 /**
+ * @typedef {object} Told What does not come from the upstream.
+ * @property {number} [sent] Messages that the program takes for sent.
+ * @property {number} [known] Connections that somebody on our side knows of.
+ */
+
+/**
  * @typedef {object} Scene
  * @property {string} title The trap, in the words of README.md.
  * @property {readonly string[]} [underSupervisor] Flags of `supervisor start` for `ours.js`; without them it is run by node.
  * @property {boolean} [echoes] Whether the upstream sends back what it gets.
- * @property {(stage: Stage) => Promise<number>} play Settles at the moment at which it is counted, with the number of
- *   messages that the program takes for sent.
+ * @property {(stage: Stage) => Promise<Told>} play Settles at the moment at which it is counted.
  * @property {number} [outlive] Connections of the trap that are still there when it was told to stop. Default 0.
  */
 
@@ -38,7 +43,7 @@ export const SCENES = {
     title: 'T1 a client per call',
     play: async ({ upstream }) => {
       await upstream.waitFor(({ messages }) => messages.length === 10, { what: 'ten messages' })
-      return 10
+      return { sent: 10 }
     },
   },
 
@@ -51,7 +56,7 @@ export const SCENES = {
       upstream.resetAll()
       await upstream.waitFor(({ open }) => open.length === 0, { what: 'the end of the connection' })
       const later = ['order 2', 'order 3', 'order 4', 'order 5'].map((order) => program.post(order))
-      return before + (await countSent(later))
+      return { sent: before + (await countSent(later)) }
     },
   },
 
@@ -64,7 +69,7 @@ export const SCENES = {
       for (const nth of [1, 2]) await restart(stage, nth)
       const left = stage.isOurs ? 1 : 3
       await stage.upstream.waitFor(({ open }) => open.length === left, { what: 'what the restarts leave' })
-      return 0
+      return {}
     },
   },
 
@@ -74,7 +79,7 @@ export const SCENES = {
       const left = isOurs ? 0 : 2
       const isClosed = () => upstream.upgraded.length > left && upstream.open.length === left
       await upstream.waitFor(isClosed, { what: 'the close' })
-      return 0
+      return {}
     },
   },
 
@@ -93,7 +98,7 @@ export const SCENES = {
       await program.waitForLine(/connected/, 2)
       const sent = first + (await countSent(meanwhile)) + (await countSent([program.post('order 5')]))
       await upstream.waitFor(({ messages }) => messages.includes('order 5'), { what: 'the last order' })
-      return sent
+      return { sent }
     },
   },
 
@@ -107,7 +112,7 @@ export const SCENES = {
         const price = await program.post('')
         if (price !== 'subscribe') throw new Error(`answered ${price}`)
       }
-      return 0
+      return {}
     },
   },
 
@@ -120,7 +125,7 @@ export const SCENES = {
       upstream.resume()
       await program.over()
       await upstream.waitFor(({ connected }) => connected.length === 0, { what: 'the end' })
-      return 60
+      return { sent: 60 }
     },
   },
 
@@ -136,7 +141,21 @@ export const SCENES = {
       await upstream.waitFor(({ messages }) => messages.length === copies, { what: 'answers' })
       await restart(stage, 1)
       await upstream.waitFor(({ open }) => open.length === copies, { what: 'the bot to be back' })
-      return 1
+      return {}
+    },
+  },
+
+  'nobody-counts': {
+    title: 'T9 nobody counts',
+    underSupervisor: [],
+    play: async ({ upstream, program, isOurs }) => {
+      const said = await program.post('')
+      if (!isOurs) return { known: Number(/^connections: (\d+)$/.exec(said)?.[1]) }
+      const { code, output } = await program.supervisor('audit')
+      if (code !== 6 || !output.includes('nobody-counts/ours.js:'))
+        throw new Error(`supervisor audit ended with ${code}, and not with a finding:\n${output}`)
+      const counted = await program.supervisor('audit', '--port', String(upstream.port), '--count')
+      return { known: Number(counted.output) }
     },
   },
 }
