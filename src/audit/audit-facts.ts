@@ -1,4 +1,4 @@
-// What is known when an audit is judged: two looks at the kernel's tables, who the processes are, what they say of
+// What is known when an audit is judged: a look at the kernel's tables, who the processes are, what they say of
 // themselves, what was seen before. Plain data: the primary's desk collects it (src/primary/audit-desk.ts), and
 // `supervisor audit --pid` does for a tree without a supervisor; findings.ts concludes from it.
 
@@ -42,11 +42,6 @@ export interface RequestConnect {
 
 export interface AuditFacts {
   look: Snapshot
-  /**
-   * A second look, a moment later: what is gone by then was on its way, and no finding. The same as `look` where that one
-   * showed nothing.
-   */
-  later: Snapshot
   members: ReadonlyMap<number, Member>
   /** Ports on which somebody of the tree listens, or has listened. */
   listenedPorts: ReadonlySet<number>
@@ -57,6 +52,8 @@ export interface AuditFacts {
   trends: ReadonlyMap<string, Trend>
   records: readonly StaleRecord[]
   connects: readonly RequestConnect[]
+  /** Guarded clients and protected resources that are open in the primary, by name. */
+  resources: readonly string[]
   /** What was seen right after forks. */
   forkFindings: readonly Finding[]
 }
@@ -68,7 +65,6 @@ export const factsOf = (
   more: Partial<AuditFacts> = {},
 ): AuditFacts => ({
   look,
-  later: look,
   members,
   listenedPorts: new Set(),
   names: new Map(),
@@ -76,6 +72,7 @@ export const factsOf = (
   trends: new Map(),
   records: [],
   connects: [],
+  resources: [],
   forkFindings: [],
   ...more,
 })

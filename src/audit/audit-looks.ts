@@ -3,8 +3,11 @@
 
 import type { Finding } from '../shared/finding.js'
 import { type AuditFacts, factsOf, type Member } from './audit-facts.js'
-import { findingsOf } from './findings.js'
+import { type AuditedTree, auditedTree, seenAgain } from './audited-tree.js'
+import { findingsIn } from './findings.js'
+import type { Slices } from './slices.js'
 import type { Snapshot } from './socket-table.js'
+import { inSlices } from './steps.js'
 
 /** ms between the looks: much longer than a handover between two processes, or an end that has to be read, takes. */
 export const BETWEEN_LOOKS = 250
@@ -18,14 +21,25 @@ export interface LookSteps {
   pause(ms: number): Promise<void>
 }
 
-export const gatherFacts = async ({ look, ask, more, pause }: LookSteps): Promise<AuditFacts> => {
+/** A tree as it was judged. */
+export interface Audited {
+  tree: AuditedTree
+  findings: Finding[]
+}
+
+export const lookAndJudge = async (
+  { look, ask, more, pause }: LookSteps,
+  slices: Slices,
+): Promise<Audited> => {
   const first = await look()
   const lookedAt = performance.now()
   const [members, rest] = await Promise.all([ask(first), more(first)])
-  const facts = factsOf(first, members, rest)
-  if (!findingsOf(facts).some(isOfSockets)) return facts
+  const tree = await inSlices(auditedTree(factsOf(first, members, rest)), slices)
+  const findings = await inSlices(findingsIn(tree), slices)
+  if (!findings.some(isOfSockets)) return { tree, findings }
   await pause(Math.max(0, lookedAt + BETWEEN_LOOKS - performance.now()))
-  return { ...facts, later: await look() }
+  const again = await inSlices(seenAgain(tree, await look()), slices)
+  return { tree: again, findings: await inSlices(findingsIn(again), slices) }
 }
 
 const isOfSockets = ({ kind }: Finding): boolean => SOCKET_KINDS.has(kind)

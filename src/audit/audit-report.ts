@@ -2,9 +2,10 @@
 
 import type { Finding } from '../shared/finding.js'
 import type { AuditFacts, Role } from './audit-facts.js'
-import { auditedTree, groupBy } from './audited-tree.js'
-import { findingsIn } from './findings.js'
+import type { Audited } from './audit-looks.js'
+import { groupBy } from './audited-tree.js'
 import type { SocketKind, SocketState } from './socket-table.js'
+import { mapInSteps, type Steps } from './steps.js'
 import { type Direction, isLive, showEndpoint, type TreeSocket } from './tree-sockets.js'
 import { growthOf, type Trend } from './trend.js'
 
@@ -85,32 +86,30 @@ export interface EndpointRow {
 
 const SHOWN = 3
 
-export const makeReport = (name: string | null, facts: AuditFacts): AuditReport => {
-  const tree = auditedTree(facts)
-  const byPid = groupBy(tree.sockets, ({ pid }) => String(pid))
-  return {
-    name,
-    takenAt: facts.look.takenAt,
-    source: facts.look.source,
-    processes: facts.look.processes.map(({ pid, ppid, command, problem }) => {
-      const member = facts.members.get(pid)
-      const sockets = byPid.get(String(pid)) ?? []
-      return {
-        pid,
-        ppid,
-        role: member?.role ?? 'process',
-        slot: member?.slot ?? null,
-        generation: member?.generation ?? null,
-        command,
-        problem,
-        hasOrigins: (member?.origins ?? null) !== null,
-        groups: groupsOf(sockets),
-        sockets: sockets.map(rowOf),
-      }
-    }),
-    endpoints: endpointsOf(tree.sockets, tree.trends, facts),
-    findings: findingsIn(tree),
+export function* makeReport(name: string | null, { tree, findings }: Audited): Steps<AuditReport> {
+  const { facts, sockets, trends } = tree
+  const byPid = groupBy(sockets, ({ pid }) => String(pid))
+  yield
+  const processes: AuditedProcess[] = []
+  for (const { pid, ppid, command, problem } of facts.look.processes) {
+    const member = facts.members.get(pid)
+    const own = byPid.get(String(pid)) ?? []
+    processes.push({
+      pid,
+      ppid,
+      role: member?.role ?? 'process',
+      slot: member?.slot ?? null,
+      generation: member?.generation ?? null,
+      command,
+      problem,
+      hasOrigins: (member?.origins ?? null) !== null,
+      groups: groupsOf(own),
+      sockets: yield* mapInSteps(own, rowOf),
+    })
+    yield
   }
+  const { takenAt, source } = facts.look
+  return { name, takenAt, source, processes, endpoints: endpointsOf(sockets, trends, facts), findings }
 }
 
 const ORDER: readonly Direction[] = ['listening', 'outgoing', 'accepted', 'other']

@@ -3,23 +3,28 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Member } from './audit-facts.js'
-import { gatherFacts } from './audit-looks.js'
+import { lookAndJudge } from './audit-looks.js'
 import { type AuditReport, makeReport } from './audit-report.js'
 import { countPort } from './count-port.js'
 import { processTree } from './process-tree.js'
+import { Slices } from './slices.js'
 import type { Snapshot } from './socket-table.js'
+import { inSlices } from './steps.js'
 import { takeSnapshot } from './take-snapshot.js'
 
-export const auditTree = async (root: number): Promise<AuditReport> =>
-  makeReport(
-    null,
-    await gatherFacts({
+export const auditTree = async (root: number): Promise<AuditReport> => {
+  const slices = new Slices()
+  const audited = await lookAndJudge(
+    {
       look: () => lookAt(root),
       ask: async ({ processes }) => new Map(processes.map(({ pid }) => [pid, memberOf(pid)])),
       more: async () => ({}),
       pause: (ms) => delay(ms),
-    }),
+    },
+    slices,
   )
+  return inSlices(makeReport(null, audited), slices)
+}
 
 export const countPortOfTree = async (root: number, port: number): Promise<number> =>
   countPort(await lookAt(root), port)

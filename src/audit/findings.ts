@@ -3,7 +3,7 @@
 
 import type { Finding } from '../shared/finding.js'
 import type { AuditFacts } from './audit-facts.js'
-import { type AuditedTree, auditedTree } from './audited-tree.js'
+import type { AuditedTree } from './audited-tree.js'
 import { closeWaits } from './findings/close-wait.js'
 import { connectsInRequests } from './findings/connect-in-request.js'
 import { connectionsInPrimary } from './findings/connection-in-primary.js'
@@ -15,6 +15,7 @@ import { staleRecords } from './findings/stale-record.js'
 import { timeWaits } from './findings/time-wait.js'
 import { unguardedPiles } from './findings/unguarded-pile.js'
 import { unreadable } from './findings/unreadable.js'
+import type { Steps } from './steps.js'
 
 /** The more telling one first. */
 const KINDS: readonly ((tree: AuditedTree) => Finding[])[] = [
@@ -32,8 +33,13 @@ const KINDS: readonly ((tree: AuditedTree) => Finding[])[] = [
 ]
 
 /** Problems first, then in the order of how telling a kind is. */
-export const findingsIn = (tree: AuditedTree): Finding[] => {
-  const all = withoutEchoes(KINDS.flatMap((find) => find(tree)))
+export function* findingsIn(tree: AuditedTree): Steps<Finding[]> {
+  const each: Finding[][] = []
+  for (const find of KINDS) {
+    each.push(find(tree))
+    yield
+  }
+  const all = withoutEchoes(each.flat())
   const past = pastForks(tree.facts, all)
   const found = [...all, ...past]
   return [
@@ -41,8 +47,6 @@ export const findingsIn = (tree: AuditedTree): Finding[] => {
     ...found.filter(({ severity }) => severity !== 'problem'),
   ]
 }
-
-export const findingsOf = (facts: AuditFacts): Finding[] => findingsIn(auditedTree(facts))
 
 /** The same cause makes several findings: the more telling one is kept. */
 const ECHOES: Partial<Record<Finding['kind'], readonly Finding['kind'][]>> = {

@@ -4,6 +4,7 @@
 import type { SocketOrigin } from '../shared/socket-origins.js'
 import type { AuditFacts, Member } from './audit-facts.js'
 import type { Endpoint, HeldSocket, Snapshot, SocketRow } from './socket-table.js'
+import { mapInSteps, type Steps } from './steps.js'
 
 /** `other`: it has no peer, or is no socket of a network. */
 export type Direction = 'listening' | 'accepted' | 'outgoing' | 'other'
@@ -20,28 +21,38 @@ export interface TreeSocket {
 }
 
 /** Every socket of a look. */
-export const socketsOfTree = (
+export function* socketsOfTree(
   { look, members, listenedPorts }: AuditFacts,
   dialled: ReadonlyMap<string, string>,
-): TreeSocket[] => {
+): Steps<TreeSocket[]> {
   const ports = new Set([...listenedPorts, ...portsListenedOn(look)])
-  return look.processes.flatMap(({ pid, sockets }) => {
+  const all: TreeSocket[][] = []
+  for (const { pid, sockets } of look.processes) {
     const origins = originsByPort(members.get(pid))
-    return sockets.map((socket) => {
-      const opened = originOf(socket, origins)
-      const direction = directionOf(socket, opened !== undefined, ports)
-      const isOutgoing = direction === 'outgoing' && socket.remote !== null
-      return {
-        pid,
-        socket,
-        direction,
-        endpoint:
-          isOutgoing && socket.remote !== null ? nameOf(socket.remote, opened?.origin, dialled) : null,
-        origin: opened?.origin ?? null,
-        ageMs: opened?.ageMs ?? null,
-      }
-    })
-  })
+    all.push(yield* mapInSteps(sockets, (socket) => judge(pid, socket, origins, ports, dialled)))
+    yield
+  }
+  return all.flat()
+}
+
+const judge = (
+  pid: number,
+  socket: HeldSocket,
+  origins: Map<number, Opened>,
+  ports: ReadonlySet<number>,
+  dialled: ReadonlyMap<string, string>,
+): TreeSocket => {
+  const opened = originOf(socket, origins)
+  const direction = directionOf(socket, opened !== undefined, ports)
+  const { remote } = socket
+  return {
+    pid,
+    socket,
+    direction,
+    endpoint: direction === 'outgoing' && remote !== null ? nameOf(remote, opened?.origin, dialled) : null,
+    origin: opened?.origin ?? null,
+    ageMs: opened?.ageMs ?? null,
+  }
 }
 
 export const portsListenedOn = ({ processes }: Snapshot): Set<number> =>
@@ -93,16 +104,17 @@ const directionOf = (
 }
 
 /** What one worker dialled by name, another one may have reached by the same address. */
-export const namesDialled = ({ look, members, names: lookedUp }: AuditFacts): Map<string, string> => {
+export function* namesDialled({ look, members, names: lookedUp }: AuditFacts): Steps<Map<string, string>> {
   const names = new Map(lookedUp)
   for (const { pid, sockets } of look.processes) {
     const origins = originsByPort(members.get(pid))
+    yield
     if (origins.size === 0) continue
-    for (const socket of sockets) {
+    yield* mapInSteps(sockets, (socket) => {
       const opened = originOf(socket, origins)
-      if (opened === undefined || socket.remote === null || opened.origin.host === null) continue
+      if (opened === undefined || socket.remote === null || opened.origin.host === null) return
       names.set(showEndpoint(socket.remote), nameOf(socket.remote, opened.origin, lookedUp))
-    }
+    })
   }
   return names
 }

@@ -12,6 +12,7 @@ import { WebSocket } from 'ws'
 import { monotonicNow } from '../shared/clock.js'
 import { passDialGate } from '../shared/dial-gate.js'
 import { messageOf } from '../shared/errors.js'
+import { ownSocket } from '../shared/request-context.js'
 import { tellSecrets } from '../shared/secrets.js'
 import { AuthenticationSession } from './authentication-session.js'
 import type { AttemptInfo, ParsedClientOptions } from './client-options.js'
@@ -202,7 +203,10 @@ export class Attempt implements Connection {
       // A redirect could lead credentials anywhere.
       followRedirects: false,
       finishRequest: (request) => {
-        request.once('socket', (tcp) => tcp.once('connect', () => (this.#isOnTheWire = true)))
+        request.once('socket', (tcp) => {
+          ownSocket(tcp, { name: this.#name, epoch: this.epoch })
+          tcp.once('connect', () => (this.#isOnTheWire = true))
+        })
         request.end()
       },
     })

@@ -3,6 +3,7 @@
 
 import { show } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
+import { currentRequest, watchRequests } from '../shared/request-context.js'
 import { checkName } from './check-name.js'
 import type { GuardedClientOptions } from './client-options.js'
 import { GuardedClient } from './guarded-client.js'
@@ -30,6 +31,8 @@ const clients = (): Map<string, Entry> => {
  * @param name what the connection is, such as `feed`: 1 to 200 characters, none of them a control character.
  * @param options see docs/client.md. Without them the existing client is returned.
  * @throws FORKSAFE_ERR_CLIENT_OPTIONS: not allowed, or other than those it was made with.
+ * @throws FORKSAFE_ERR_CLIENT_CONNECT_IN_REQUEST: it would be made while a supervised worker serves a request, and the
+ *   option `requestGuard` is not `off`.
  * @throws FORKSAFE_ERR_CLIENT_UNKNOWN: no options, and no client of that name.
  * @throws FORKSAFE_ERR_CLIENT_NO_LEASE: `exclusive`.
  */
@@ -54,7 +57,20 @@ export const guardedClient = (name: string, options?: GuardedClientOptions): Gua
   )
 }
 
+// Who loads this may make a client in a request next.
+watchRequests()
+
 const create = (name: string, options: GuardedClientOptions): GuardedClient => {
+  const request = currentRequest()
+  if (request !== null) {
+    throw new ForksafeError(
+      'FORKSAFE_ERR_CLIENT_CONNECT_IN_REQUEST',
+      `client ${show(name)} was to be made within a request (${request}): each request would have a connection of its ` +
+        `own. Make it once at module level; in requests guardedClient(${show(name)}) returns it. For work that outlives ` +
+        'its response call waitUntil() first',
+      { details: { client: name, request } },
+    )
+  }
   const client = new GuardedClient(name, options)
   clients().set(name, { client, options: { ...options } })
   client.once('closed', () => void clients().delete(name))

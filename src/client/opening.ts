@@ -2,9 +2,11 @@
 // `failed` or `overdue` once, and none of them after it was cancelled; what is there too late it hands to `late`, so that
 // nothing leaks.
 
-import { AsyncResource } from 'node:async_hooks'
+import { outsideRequests, type SocketOwner } from '../shared/request-context.js'
 
 export interface OpeningOptions<Value> {
+  /** Whose are the sockets that it dials. */
+  owner: SocketOwner
   open: (how: { signal: AbortSignal }) => Value | PromiseLike<Value>
   timeout: number
   /** What has to be gone before; the time for it is not counted. */
@@ -16,9 +18,6 @@ export interface OpeningOptions<Value> {
   late(value: Value): Promise<unknown>
 }
 
-/** An opening belongs to no request: whatever it starts must not inherit the async context of who happened to ask. */
-const outsideRequests = new AsyncResource('forksafe resource')
-
 export class Opening<Value> {
   /** Settles when `open` has settled and what it brought too late is closed: perhaps never. */
   readonly gone: Promise<void>
@@ -29,7 +28,8 @@ export class Opening<Value> {
 
   constructor(options: OpeningOptions<Value>) {
     this.#options = options
-    this.gone = outsideRequests.runInAsyncScope(() => this.#run())
+    // Whatever an opening starts must not inherit the async context of who happened to ask.
+    this.gone = outsideRequests(options.owner, () => this.#run())
   }
 
   /** Whatever comes of it now is closed. */

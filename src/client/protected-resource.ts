@@ -109,6 +109,7 @@ export class ProtectedResource<Value> extends EventEmitter<ProtectEvents> implem
     const { open, openTimeout, closeTimeout } = this.#options
     this.#moveTo('connecting', reason)
     this.#opening = new Opening({
+      owner: { name: this.name, epoch },
       open,
       timeout: openTimeout,
       after: this.#departures.closed(),

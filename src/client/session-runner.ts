@@ -1,7 +1,7 @@
 // Carries out what the session decides, on sockets and timers, and brings it what happens there. It decides one thing
 // itself: whether the socket is read, from how far consumers lag behind and whether an answer is waited for.
 
-import { AsyncResource } from 'node:async_hooks'
+import { outsideRequests } from '../shared/request-context.js'
 import type { ParsedClientOptions } from './client-options.js'
 import { ClientSession } from './client-session.js'
 import type { Connection, ConnectionEvents, Sendable } from './connection.js'
@@ -30,9 +30,6 @@ export interface SessionListener<Cargo> {
 const WRITING: ReadonlySet<string> = new Set<SessionEvent<never>['type']>(['writeTurn', 'flushed', 'pong'])
 /** Events that end a lease: before these nobody has to ask whether it is still ours. */
 const LEASE: ReadonlySet<string> = new Set<SessionEvent<never>['type']>(['granted', 'revoked', 'leaseLost'])
-
-/** Dials belong to no request: whatever a dial starts must not inherit the async context of who happened to ask. */
-const outsideRequests = new AsyncResource('forksafe client')
 
 /** The lease of an exclusive client, as far as it has to be looked at before something is written. */
 export interface LeaseCheck {
@@ -151,7 +148,8 @@ export class SessionRunner<Cargo extends { data: Sendable }> {
     const connection = this.#environment.connect(epoch, this.#name, this.#options, events, info)
     this.#connection = connection
     this.#listener.dialling(epoch)
-    outsideRequests.runInAsyncScope(() => connection.dial())
+    // Whatever a dial starts must not inherit the async context of who happened to ask.
+    outsideRequests(null, () => connection.dial())
   }
 
   #write({ epoch, entries }: Extract<SessionAct<Cargo>, { type: 'write' }>): void {

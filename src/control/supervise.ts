@@ -1,6 +1,7 @@
 // supervise(): a supervisor in a program that is itself the primary. `supervisor start` is the same without a program:
 // both call start-supervisor.ts.
 
+import type { RequestGuardMode } from '../shared/connect-in-request.js'
 import type { Duration } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
@@ -37,6 +38,7 @@ export interface SuperviseOptions {
   maxSurge?: number
   /** New connections per second, of all workers together to one upstream. Default 20; 0: no pacing. */
   connectRate?: number
+  requestGuard?: RequestGuardMode
   /** Resident memory of a worker beyond which it is replaced, start first. Default none; so for the others, save the last. */
   maxMemory?: Size
   /** Beyond it a worker is told to leave at once. */

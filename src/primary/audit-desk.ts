@@ -3,21 +3,25 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Member } from '../audit/audit-facts.js'
-import { gatherFacts } from '../audit/audit-looks.js'
+import { lookAndJudge } from '../audit/audit-looks.js'
 import { type AuditReport, makeReport } from '../audit/audit-report.js'
 import { countPort } from '../audit/count-port.js'
 import { processTree } from '../audit/process-tree.js'
+import { Slices } from '../audit/slices.js'
 import type { Snapshot } from '../audit/socket-table.js'
+import { inSlices } from '../audit/steps.js'
 import { takeSnapshot } from '../audit/take-snapshot.js'
 import { connectionsByAddress } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
 import type { Finding } from '../shared/finding.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
+import { resourcesNewestFirst } from '../shared/resources.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import type { SocketOrigins } from '../shared/socket-origins.js'
 import { EndpointNames } from './endpoint-names.js'
 import { findOrphans } from './find-orphans.js'
+import { OwnSockets } from './own-sockets.js'
 import { SocketAsks } from './socket-asks.js'
 import { staleRecords } from './stale-records.js'
 import type { StatusReader } from './status-reader.js'
@@ -50,6 +54,7 @@ export class AuditDesk {
   readonly #names = new EndpointNames()
   readonly #listenedPorts = new Set<number>()
   readonly #asks: SocketAsks
+  readonly #own = new OwnSockets()
   readonly #ending = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<AuditReport> | null = null
@@ -86,6 +91,7 @@ export class AuditDesk {
 
   end(): void {
     this.#ending.abort()
+    this.#own.end()
     clearTimeout(this.#timer)
   }
 
@@ -94,27 +100,32 @@ export class AuditDesk {
     const { connectionBudget: budgets } = this.#options.settings()
     const folder = runtimeFolder(process.env)
     const orphans = await findOrphans(name, folder, new Set(await processTree(process.pid)))
-    const facts = await gatherFacts({
-      look: () => this.#look(orphans),
-      ask: (look) => this.#ask(look, new Set(orphans)),
-      more: async () => {
-        const [names] = await Promise.all([this.#names.of(Object.keys(budgets)), status.refresh()])
-        const reports = status.reports()
-        return {
-          listenedPorts: this.#listenedPorts,
-          names,
-          budgets,
-          trends: this.#history.trends(),
-          records: staleRecords(folder, (identity) => isAwaited(identity, reports)),
-          connects: [...reports].flatMap(([pid, { requestGuard = [] }]) =>
-            requestGuard.map((connect) => ({ pid, ...connect })),
-          ),
-          forkFindings: forkFindings(),
-        }
+    const slices = new Slices(this.#ending.signal)
+    const audited = await lookAndJudge(
+      {
+        look: () => this.#look(orphans),
+        ask: (look) => this.#ask(look, new Set(orphans)),
+        more: async () => {
+          const [names] = await Promise.all([this.#names.of(Object.keys(budgets)), status.refresh()])
+          const reports = status.reports()
+          return {
+            listenedPorts: this.#listenedPorts,
+            names,
+            budgets,
+            trends: this.#history.trends(),
+            records: staleRecords(folder, (identity) => isAwaited(identity, reports)),
+            connects: [...reports].flatMap(([pid, { requestGuard = [] }]) =>
+              requestGuard.map((connect) => ({ pid, ...connect })),
+            ),
+            forkFindings: forkFindings(),
+            resources: openResources(),
+          }
+        },
+        pause: (ms) => delay(ms),
       },
-      pause: (ms) => delay(ms),
-    })
-    return makeReport(name, facts)
+      slices,
+    )
+    return inSlices(makeReport(name, audited), slices)
   }
 
   async #look(more: readonly number[]): Promise<Snapshot> {
@@ -131,7 +142,8 @@ export class AuditDesk {
       }
       const isPrimary = pid === process.pid
       const role = isPrimary ? 'primary' : orphans.has(pid) ? 'orphan' : 'descendant'
-      return [pid, { pid, role, slot: null, generation: null, origins: null }]
+      const origins = isPrimary ? this.#own.report() : null
+      return [pid, { pid, role, slot: null, generation: null, origins }]
     })
     return new Map(await Promise.all(members))
   }
@@ -158,6 +170,9 @@ export class AuditDesk {
 }
 
 const RECONSIDERED_AFTER = 60_000
+
+const openResources = (): string[] =>
+  resourcesNewestFirst().flatMap((resource) => (resource.isOpen() ? [resource.name] : []))
 
 const isAwaited = (identity: string, reports: ReadonlyMap<number, WorkerReport>): boolean =>
   [...reports.values()].some(({ clients }) =>

@@ -133,6 +133,7 @@ export class StatusReader {
       cpuPercent: figures?.cpuPercent ?? null,
       eventLoopDelayMs: report?.eventLoopDelayMs ?? null,
       clients: report?.clients ?? [],
+      connectsInRequests: report?.requestGuard ?? [],
     }
   }
 }
@@ -153,4 +154,5 @@ const waitingRow = (slot: Slot): WorkerStatus => ({
   cpuPercent: null,
   eventLoopDelayMs: null,
   clients: [],
+  connectsInRequests: [],
 })

@@ -11,7 +11,7 @@ import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
 import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
-import type { OperationResult, Progress } from '../shared/progress.js'
+import type { OperationResult, Progress, WorkerRef } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
@@ -21,6 +21,7 @@ import { AuditDesk } from './audit-desk.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
+import { ConnectReports } from './connect-reports.js'
 import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
@@ -89,6 +90,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #oomKills = new OomKills()
   readonly #otherVersions = new Set<string>()
   /** Workers whose runtime knows every message of ours. */
+  readonly #connects = new ConnectReports((text, fields) => this.log('warn', text, fields))
   readonly #ofOurVersion = new Set<number>()
   #goneBy: number | null = null
   #pulses = 0
@@ -434,7 +436,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       case 'sockets':
         return this.audits.answered(message.id, message.sockets)
       case 'connectInRequest':
-        return
+        return this.#connects.came(id, this.#refOf(id), message.report)
       case 'beat':
         return this.#limits.beat(id)
       case 'askBarrier':
@@ -453,6 +455,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   #send(id: number, message: PrimaryMessage): void {
     this.#processes.get(id)?.tell(message)
     if (message.type === 'drain' || message.type === 'leave') this.#leases.leaving(id)
+  }
+
+  #refOf(id: number): WorkerRef {
+    const handle = this.#core.pool.get(id)
+    return { slot: handle?.slot ?? 0, pid: handle?.pid ?? 0, generation: handle?.generation ?? 0 }
   }
 
   #readyWorkers(): (WatchedWorker & { pid: number })[] {
@@ -498,6 +505,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#ofOurVersion.delete(id)
     this.#forks.forget(id)
     this.#status.forget(id)
+    this.#connects.forget(id)
     this.#dials.forget(id)
     this.#enqueue({ type: 'workerExited', id, end })
     // Behind the exit, which says more about a failed trial than that a lease was lost.

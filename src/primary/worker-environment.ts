@@ -129,6 +129,7 @@ export const workerEnvironment = (
     workers,
     supervisor: settings.name,
     readiness: settings.readiness,
+    requestGuard: settings.requestGuard,
   }
   const foreign = [...SERVICE_VARIABLES, ...pm2Variables(environment)]
   return {

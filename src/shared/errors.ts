@@ -88,6 +88,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'guardedClient(name) without options found no client of that name.',
   },
+  FORKSAFE_ERR_CLIENT_CONNECT_IN_REQUEST: {
+    retryable: false,
+    meaning:
+      'A guarded client was made, or with requestGuard: throw a WebSocket was dialled, while a request was served.',
+  },
   FORKSAFE_ERR_CLIENT_NO_LEASE: {
     retryable: false,
     meaning:

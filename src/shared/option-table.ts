@@ -101,6 +101,7 @@ export const DEFAULTS: { readonly [Key in PlainDefault]: OptionValues[Key] } = {
   maxCpu: 0,
   maxCpuPeriod: MAX_CPU_PERIOD,
   maxUptime: 0,
+  requestGuard: 'warn',
   forkWindowTimeout: FORK_WINDOW_TIMEOUT,
   connectionBudget: {},
   auditInterval: AUDIT_INTERVAL,
@@ -294,6 +295,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     byDefault: '60s; none with --inspect in nodeArgs',
     read: readOrNone(readDuration({ min: 500 })),
     elsewhere: ['livenessTimeout', 'heartbeatTimeout', 'workerTimeout'],
+  },
+  requestGuard: {
+    summary:
+      'what becomes of a WebSocket that a worker dials while it serves a request: warn, throw (it is rejected too) or off',
+    placeholder: 'mode',
+    byDefault: 'warn',
+    read: readChoice('warn', 'throw', 'off'),
+    elsewhere: ['connectGuard', 'connectInRequest'],
   },
   forkWindowTimeout: {
     summary: "how long a fork may wait for the primary's own clients to close",

@@ -68,7 +68,7 @@ export const readOrNone =
 export const readBudgets: Reader<Record<string, number>> = (field, raw, form) => {
   const entries: [string, unknown][] =
     form === 'text'
-      ? readTexts(field, raw, form).map((text) => [text.slice(0, text.lastIndexOf('=') >>> 0), text])
+      ? readTexts(field, raw, form).map((text) => [text.slice(0, Math.max(0, text.lastIndexOf('='))), text])
       : fields(field, raw, "write { 'api.example.com:443': 1 }")
   return Object.fromEntries(entries.map(([endpoint, value]) => budget(field, endpoint, value, form)))
 }

@@ -223,6 +223,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     maxCpuPeriod: value('maxCpuPeriod'),
     maxUptime: value('maxUptime'),
     hangTimeout: given(layers, 'hangTimeout')?.value ?? defaultHangTimeout(nodeArgs, nodeOptions),
+    requestGuard: value('requestGuard'),
     forkWindowTimeout: value('forkWindowTimeout'),
     connectionBudget: value('connectionBudget'),
     auditInterval: value('auditInterval'),

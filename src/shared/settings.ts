@@ -1,6 +1,7 @@
 // The settings a supervisor runs with: what the option table (src/shared/option-table.ts) makes of flags,
 // environment, file and defaults. All parsed and checked; durations in ms.
 
+import type { RequestGuardMode } from './connect-in-request.js'
 import type { HealthAddress } from './health-address.js'
 import type { LimitSettings } from './limits.js'
 import type { LogLevel } from './log-level.js'
@@ -32,6 +33,8 @@ export interface Settings extends LimitSettings {
   maxSurge: number
   /** New connections per second, of all workers together to one upstream; 0: no pacing. */
   connectRate: number
+  /** What becomes of WebSockets that a worker dials while it serves a request. */
+  requestGuard: RequestGuardMode
   forkWindowTimeout: number
   /** Most connections of the whole tree, by `host:port`; more are a finding of the audit. */
   connectionBudget: Readonly<Record<string, number>>

@@ -9,6 +9,11 @@ export interface SocketOrigin {
   port: number
   /** `app/feed.js:12:5`, relative to the working folder; null: not known. */
   at: string | null
+  /**
+   * Who dialled for that place: `http` for the pools of an HTTP client (agents, fetch), the name of a package (`pg`), or
+   * null: the code itself, or it is not known.
+   */
+  via: string | null
   /** An upgrade to WebSocket was asked for on it. */
   webSocket: boolean
   /** The guarded client or protected resource that they belong to. */
@@ -42,6 +47,7 @@ const isOrigin = (value: unknown): value is SocketOrigin =>
   isTextOrNull(value.host) &&
   isPort(value.port) &&
   isTextOrNull(value.at) &&
+  isTextOrNull(value.via) &&
   typeof value.webSocket === 'boolean' &&
   (value.client === null || isClient(value.client)) &&
   isTextOrNull(value.inRequest) &&

@@ -1,5 +1,6 @@
 // What `supervisor status --json` prints: a stable contract. Produced by src/primary, shown by src/cli.
 
+import type { ConnectCount } from './connect-in-request.js'
 import type { LimitBreach } from './limits.js'
 import type { LogLevel } from './log-level.js'
 import type { ClientReport } from './resources.js'
@@ -36,6 +37,8 @@ export interface WorkerStatus {
   cpuPercent: number | null
   eventLoopDelayMs: number | null
   clients: ClientReport[]
+  /** Places of the code that dialled a WebSocket while a request was served, with how often. */
+  connectsInRequests: ConnectCount[]
 }
 
 export interface LogStatus {

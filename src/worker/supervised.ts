@@ -19,6 +19,7 @@ import { measureEventLoopDelay } from './event-loop-delay.js'
 import { reportUncaught } from './last-words.js'
 import { leaveAtOnce } from './leave-at-once.js'
 import { Listeners } from './listeners.js'
+import { Outgoing } from './outgoing.js'
 import { PrimaryChannel } from './primary-channel.js'
 import { Readiness } from './readiness.js'
 import { setRuntime } from './runtime-slot.js'
@@ -48,6 +49,7 @@ class SupervisedWorker {
   readonly #channel: PrimaryChannel
   readonly #dials: DialAsks
   readonly #leases: TreeLeases
+  readonly #outgoing: Outgoing
   readonly #connections = new Connections()
   readonly #listeners: Listeners
   readonly #hooks = new ShutdownHooks()
@@ -61,9 +63,13 @@ class SupervisedWorker {
   #isLeaving = false
   #isReportPending = false
 
-  constructor(worker: Worker, { slot, generation, readiness, supervisor }: WorkerStartup) {
+  constructor(worker: Worker, { slot, generation, readiness, requestGuard, supervisor }: WorkerStartup) {
     this.#worker = worker
     this.#channel = new PrimaryChannel((message) => this.#ordered(message))
+    this.#outgoing = new Outgoing(
+      requestGuard,
+      (report) => void this.#channel.tell({ type: 'connectInRequest', report }),
+    )
     this.#dials = new DialAsks({ tell: (message) => this.#channel.tell(message) })
     this.#leases = new TreeLeases({
       tell: (message) => void this.#channel.tell({ type: 'lease', message }),
@@ -105,7 +111,10 @@ class SupervisedWorker {
       worker: Object.freeze({ slot, generation, isSupervised: true }),
       ready: () => this.#readiness.sign('ready()'),
       onShutdown: (hook) => this.#hooks.add(hook),
-      waitUntil: (work) => this.#hooks.waitUntil(work),
+      waitUntil: (work) => {
+        this.#outgoing.outlivesRequest()
+        this.#hooks.waitUntil(work)
+      },
     })
     void this.#channel.tell({ type: 'hello', version: VERSION })
     onSecrets((values) => void this.#channel.tell({ type: 'secrets', values }))
@@ -134,7 +143,7 @@ class SupervisedWorker {
       case 'askReport':
         return this.#report(message.id)
       case 'askSockets':
-        return void this.#channel.tell({ type: 'sockets', id: message.id, sockets: [] })
+        return void this.#channel.tell({ type: 'sockets', id: message.id, sockets: this.#outgoing.sockets() })
       case 'askBeat':
         return void this.#channel.tell({ type: 'beat' })
       case 'lease':
@@ -211,6 +220,7 @@ class SupervisedWorker {
         inFlight: requests,
         clients: resourcesNewestFirst().map((resource) => resource.report()),
         waitingFor: this.#drain.isDraining ? this.#drain.waitingFor() : this.#readiness.waitingFor(),
+        requestGuard: this.#outgoing.connectsInRequests(),
       },
     })
   }

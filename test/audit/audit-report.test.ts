@@ -1,7 +1,6 @@
 // What programs are told: the stable contract of `supervisor audit --json`.
 
 import t from 'tap'
-import { makeReport } from '../../src/audit/audit-report.js'
 import {
   accepted,
   connection,
@@ -12,6 +11,7 @@ import {
   members,
   origin,
   PRIMARY,
+  reportOf,
   SIBLING,
   unixSocket,
   WORKER,
@@ -31,8 +31,7 @@ t.test('sockets of a process are grouped by endpoint and owner, with their state
     ]),
   )
   const closing = { ...connection(33), state: 'close-wait' as const }
-  const report = makeReport(
-    'api',
+  const report = reportOf(
     facts(
       {
         [PRIMARY]: [listener(18, 8080), unixSocket(19)],
@@ -79,8 +78,7 @@ t.test('sockets of a process are grouped by endpoint and owner, with their state
 
 t.test('an endpoint counts the connections of the whole tree, each once, beside its budget', async (t) => {
   const shared = connection(22)
-  const report = makeReport(
-    'api',
+  const report = reportOf(
     facts(
       { [WORKER]: [shared], [SIBLING]: [shared, connection(23, { state: 'time-wait' })] },
       { budgets: { '10.0.0.7:443': 5, 'other:1': 2 } },

@@ -1,7 +1,9 @@
 // Looks at a tree that nobody has to start: a primary, two workers, and the sockets that a test gives them.
 
 import { type AuditFacts, factsOf, type Member, type Role } from '../../src/audit/audit-facts.js'
-import { findingsOf } from '../../src/audit/findings.js'
+import { type AuditReport, makeReport } from '../../src/audit/audit-report.js'
+import { auditedTree, seenAgain } from '../../src/audit/audited-tree.js'
+import { findingsIn } from '../../src/audit/findings.js'
 import type {
   Endpoint,
   HeldSocket,
@@ -10,6 +12,7 @@ import type {
   SocketRow,
   SocketState,
 } from '../../src/audit/socket-table.js'
+import { atOnce } from '../../src/audit/steps.js'
 import type { Finding } from '../../src/shared/finding.js'
 import type { SocketOrigin, SocketOrigins } from '../../src/shared/socket-origins.js'
 
@@ -107,6 +110,7 @@ export const origin = (held: readonly HeldSocket[], over: Partial<SocketOrigin> 
   host: 'api.example.com',
   port: UPSTREAM.port,
   at: 'app/feed.js:12:5',
+  via: null,
   webSocket: false,
   client: null,
   inRequest: null,
@@ -121,6 +125,18 @@ export const facts = (
   over: Partial<AuditFacts> = {},
 ): AuditFacts => factsOf(look(sockets), members(), over)
 
+export const findingsOf = (all: AuditFacts, later: Snapshot | null = null): Finding[] => {
+  const tree = atOnce(auditedTree(all))
+  return atOnce(findingsIn(later === null ? tree : atOnce(seenAgain(tree, later))))
+}
+
+export const reportOf = (all: AuditFacts): AuditReport => {
+  const tree = atOnce(auditedTree(all))
+  return atOnce(makeReport('api', { tree, findings: atOnce(findingsIn(tree)) }))
+}
+
 /** `kind severity count who` */
-export const found = (all: AuditFacts): string[] =>
-  findingsOf(all).map(({ kind, severity, count, who }: Finding) => `${kind} ${severity} ${count} ${who}`)
+export const found = (all: AuditFacts, later: Snapshot | null = null): string[] =>
+  findingsOf(all, later).map(
+    ({ kind, severity, count, who }: Finding) => `${kind} ${severity} ${count} ${who}`,
+  )

@@ -17,7 +17,7 @@ const REST = '00000000:00000000 00:00000000 00000000     0        0'
 const stat = (pid: number, { ppid = 1, state = 'S', threads = 1, start = 500 } = {}): string =>
   `${pid} (a) b) ${state} ${ppid} 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 ${threads} 0 ${start} 1000 10`
 
-type Folder = NonNullable<Parameters<typeof t.testdir>[0]>[string]
+type Folder = NonNullable<Parameters<typeof t.testdir>[0]>
 
 /** A folder of /proc. @param sockets descriptors with their inodes. */
 const folder = (t: Test, pid: number, sockets: Record<string, number>, more: object = {}): Folder => ({

@@ -13,7 +13,10 @@ import { eventually, withDeadline } from '../support/deadline.js'
 import { needsPackage } from '../support/tools.js'
 
 uninstrumentChildren()
-const run = promisify(execFile)
+/** Others on the machine may have many. */
+const MOST_OUTPUT = 64 * 1024 * 1024
+const run = (command: string, args: string[]) =>
+  promisify(execFile)(command, args, { maxBuffer: MOST_OUTPUT })
 const needsSs = needsPackage('iproute2', '/usr/bin/ss')
 const needsLsof = needsPackage('lsof', '/usr/bin/lsof')
 

@@ -1,8 +1,10 @@
 // What a socket is for the tree, and by which name its endpoint goes.
 
 import t from 'tap'
-import { auditedTree } from '../../src/audit/audited-tree.js'
+import type { AuditFacts } from '../../src/audit/audit-facts.js'
+import { auditedTree as stepsOfTree } from '../../src/audit/audited-tree.js'
 import { countPort } from '../../src/audit/count-port.js'
+import { atOnce } from '../../src/audit/steps.js'
 import { connectionsByAddress, showEndpoint } from '../../src/audit/tree-sockets.js'
 import {
   accepted,
@@ -19,6 +21,8 @@ import {
   unixSocket,
   WORKER,
 } from './audit-world.js'
+
+const auditedTree = (all: AuditFacts) => atOnce(stepsOfTree(all))
 
 t.test('a socket listens, came in, goes out, or is none of these', async (t) => {
   const tree = auditedTree(

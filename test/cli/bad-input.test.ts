@@ -1,7 +1,7 @@
 // What people get wrong, through the real command: each ends with its exit code and one line that names field, value
 // and remedy. Nothing here starts a supervisor.
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -36,6 +36,9 @@ const refuses = async (t: Test, cwd: string, home: string, cases: readonly Case[
   }
   await Promise.all([runNext(), runNext()])
 }
+
+/** Its pid may be used again, but not at once. */
+const goneProcess = (): number => spawnSync(process.execPath, ['--version']).pid
 
 const start = (...args: string[]): string[] => ['start', 'app.js', ...args]
 
@@ -212,6 +215,31 @@ t.test('client commands refuse their own mistakes with exit 2', async (t) => {
       says: /--lines: "-1" is not allowed; use a whole number from 0 to 10000/,
     },
     { args: ['logs', '-n', 'abc'], code: 2, says: /--lines: "abc" is not allowed; .*/ },
+    ...['0', '65536', 'abc', '', '-1', '1.5'].map((port) => ({
+      args: ['audit', '--port', port, '--count'],
+      code: 2,
+      says: new RegExp(`--port: "${port}" is not allowed; use a whole number from 1 to 65535`),
+    })),
+    ...[['--count'], ['--port', '80']].map((flags) => ({
+      args: ['audit', ...flags],
+      code: 2,
+      says: /--port and --count go together: --port 8080 --count/,
+    })),
+    ...['0', 'abc', '4194305'].map((pid) => ({
+      args: ['audit', '--pid', pid],
+      code: 2,
+      says: /--pid: ".*" is not allowed; use a whole number from 1 to 4194304/,
+    })),
+    {
+      args: ['audit', '--pid', String(goneProcess())],
+      code: 2,
+      says: /--pid: "\d+" is no process that runs/,
+    },
+    {
+      args: ['audit', '--pid', '1', '--name', 'api'],
+      code: 2,
+      says: /--pid and --name exclude each other: .*/,
+    },
   ])
 })
 
@@ -277,7 +305,7 @@ t.test('a control socket path that is taken by something else is left alone', as
 
 t.test('without a supervisor every client command ends with 3, in under a second', async (t) => {
   const home = socketFolder(t)
-  for (const args of [['status'], ['reload'], ['stop'], ['logs'], ['status', '--name', 'api']]) {
+  for (const args of [['status'], ['reload'], ['stop'], ['logs'], ['audit'], ['status', '--name', 'api']]) {
     const { code, stderr } = await runCli(args, { home })
     t.equal(code, 3, args.join(' '))
     t.match(

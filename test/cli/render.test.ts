@@ -46,6 +46,7 @@ const worker = (slot: number, over: Partial<WorkerStatus> = {}): WorkerStatus =>
   cpuPercent: 1.26,
   eventLoopDelayMs: 0.2,
   clients: [],
+  connectsInRequests: [],
   ...over,
 })
 

@@ -10,7 +10,7 @@ import { isAlive, processIdentity } from '../../src/shared/process-identity.js'
 import type { Progress } from '../../src/shared/progress.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { withDeadline } from '../support/deadline.js'
-import { FakeSupervisor, logLine, OK, SAMPLE_STATUS } from './fake-supervisor.js'
+import { FakeSupervisor, logLine, MANY_SOCKETS, OK, SAMPLE_AUDIT, SAMPLE_STATUS } from './fake-supervisor.js'
 import { socketFolder } from './socket-folder.js'
 
 uninstrumentChildren()
@@ -61,6 +61,55 @@ t.test('status, events and results arrive as they were sent', async (t) => {
   t.same(seen, [event])
   t.match(result, { ok: false, exitCode: 5, failures: [{ reason: 'grüße\n\x1b' }] })
   t.notOk('event' in result)
+})
+
+t.test('an audit arrives as it was made; single sockets where they are asked for', async (t) => {
+  const { supervisor, client } = await serve(t)
+  const socket = {
+    fd: 20,
+    inode: 7,
+    kind: 'tcp' as const,
+    state: 'established' as const,
+    direction: 'outgoing' as const,
+    local: '127.0.0.1:40000',
+    remote: '127.0.0.1:80',
+    path: null,
+    endpoint: 'grüße:80',
+    client: null,
+    at: null,
+    inRequest: null,
+    webSocket: false,
+    ageMs: null,
+  }
+  const processes = [0, 250, 1].map((count, at) => ({
+    pid: 10 + at,
+    ppid: 9,
+    role: 'worker' as const,
+    slot: at,
+    generation: 1,
+    command: 'node',
+    problem: null,
+    hasOrigins: true,
+    groups: [],
+    sockets: Array.from({ length: count }, (_, fd) => ({ ...socket, fd })),
+  }))
+  supervisor.report = { ...SAMPLE_AUDIT, processes }
+  t.same(await client.audit({ sockets: true }), supervisor.report)
+  const bare = processes.map((process) => ({ ...process, sockets: [] }))
+  t.same(await client.audit(), { ...supervisor.report, processes: bare })
+  supervisor.report = SAMPLE_AUDIT
+  t.same(await client.audit({ sockets: true }), SAMPLE_AUDIT)
+  t.equal(await client.countPort(8080), 3)
+  t.equal(supervisor.asked.at(-1), 'count 8080')
+})
+
+t.test('of more sockets than a reader takes the first 20,000 are listed', async (t) => {
+  const { supervisor, client } = await serve(t)
+  const [process] = MANY_SOCKETS.processes
+  supervisor.report = MANY_SOCKETS
+  const { processes } = await client.audit({ sockets: true })
+  t.equal(process?.sockets.length, 30_000)
+  t.equal(processes[0]?.sockets.length, 20_000)
 })
 
 t.test('logs end with the last line, or when told to', async (t) => {

@@ -29,6 +29,40 @@ export const SAMPLE_AUDIT: AuditReport = {
   findings: [],
 }
 
+/** 30,000 sockets of one process. */
+export const MANY_SOCKETS: AuditReport = {
+  ...SAMPLE_AUDIT,
+  processes: [
+    {
+      pid: 10,
+      ppid: 9,
+      role: 'worker',
+      slot: 0,
+      generation: 1,
+      command: 'node',
+      problem: null,
+      hasOrigins: true,
+      groups: [],
+      sockets: Array.from({ length: 30_000 }, (_, fd) => ({
+        fd,
+        inode: fd + 1,
+        kind: 'tcp',
+        state: 'established',
+        direction: 'outgoing',
+        local: '127.0.0.1:40000',
+        remote: '127.0.0.1:80',
+        path: null,
+        endpoint: '127.0.0.1:80',
+        client: null,
+        at: null,
+        inRequest: null,
+        webSocket: false,
+        ageMs: null,
+      })),
+    },
+  ],
+}
+
 export const OK: OperationResult = { ok: true, exitCode: 0, message: 'done', generation: 2, failures: [] }
 
 export const logLine = (text: string): LogLine => ({

@@ -124,6 +124,11 @@ t.test('requests that ask for what there is not are refused and do nothing', asy
     [get('/v1/logs?lines=-1'), '400', /lines is not a whole number/],
     [get('/v1/logs?lines=1e9'), '400', /lines is not a whole number/],
     [get('/v1/logs?lines=10001'), '400', /lines is not a whole number/],
+    [post('/v1/audit', ''), '405', /it takes GET/],
+    [get('/v1/audit?sockets=maybe'), '400', /sockets is not true or false/],
+    [get('/v1/audit/count'), '400', /port is not a whole number from 1 to 65535/],
+    [get('/v1/audit/count?port=0'), '400', /port is not a whole number/],
+    [get('/v1/audit/count?port=65536'), '400', /port is not a whole number/],
     [get('/v1/logs?follow=maybe'), '400', /follow is not true or false/],
   ]
   for (const [request, status, message] of cases) {

@@ -192,3 +192,37 @@ t.test(
     for (const [raw, form, message] of refused) t.throws(() => read('restart', raw, form), { message })
   },
 )
+
+t.test('connectionBudget is a number of connections for each endpoint', async (t) => {
+  t.same(read('connectionBudget', ['api.example.com:443=1', '[::1]:80=0'], 'text'), {
+    'api.example.com:443': 1,
+    '[::1]:80': 0,
+  })
+  t.same(read('connectionBudget', { 'API.example.com:443': 2 }, 'value'), { 'api.example.com:443': 2 })
+  for (const raw of [
+    'api.example.com=1',
+    'wss://api.example.com:443=1',
+    'api:443',
+    'api:0=1',
+    'api:65536=1',
+    '=1',
+    '',
+  ]) {
+    refuses(t, 'connectionBudget', [raw], 'text', /write HOST:PORT=COUNT, such as api\.example\.com:443=1/)
+  }
+  for (const raw of ['api:443=', 'api:443=x', 'api:443=-1', 'api:443=1.5']) {
+    refuses(t, 'connectionBudget', [raw], 'text', /use a whole number from 0 to 1000000/)
+  }
+  for (const raw of [5, 'api:443=1', null, []]) {
+    refuses(t, 'connectionBudget', raw, 'value', /write \{ 'api\.example\.com:443': 1 \}/)
+  }
+  refuses(t, 'connectionBudget', { api: 1 }, 'value', /write HOST:PORT, such as/)
+  refuses(t, 'connectionBudget', { 'api:443': '1' }, 'value', /use a whole number/)
+})
+
+t.test('auditInterval is a time of at least a second, or none', async (t) => {
+  t.equal(read('auditInterval', '0', 'text'), 0)
+  t.equal(read('auditInterval', 0, 'value'), 0)
+  t.equal(read('auditInterval', '5m', 'text'), 300_000)
+  for (const raw of ['10ms', '-1s', 'often', '']) refuses(t, 'auditInterval', raw, 'text', /./)
+})

@@ -28,6 +28,7 @@ const origin: SocketOrigin = {
   host: 'api.example.com',
   port: 443,
   at: null,
+  via: null,
   webSocket: true,
   client: { name: 'feed', epoch: 2 },
   inRequest: null,

@@ -32,6 +32,8 @@ t.test('defaults hold when nobody says anything', async (t) => {
     maxUptime: 0,
     hangTimeout: 60_000,
     forkWindowTimeout: 2_000,
+    connectionBudget: {},
+    auditInterval: 60_000,
     cwd,
     env: {},
     nodeArgs: [],

@@ -4,15 +4,15 @@
 import type { Finding } from '../../shared/finding.js'
 import { type AuditedTree, groupBy, many } from '../audited-tree.js'
 
-export const connectionsInPrimary = ({ sockets, who, role, isStill }: AuditedTree): Finding[] => {
-  const suspects = sockets.filter(
-    ({ pid, socket, direction, origin }) =>
-      direction === 'outgoing' &&
-      role(pid) === 'primary' &&
-      (origin?.client ?? null) === null &&
-      socket.state !== 'time-wait' &&
-      isStill(pid, socket),
-  )
+export const connectionsInPrimary = ({ facts, sockets, who, role, isStill }: AuditedTree): Finding[] => {
+  const own = sockets.filter(({ pid, direction }) => direction === 'outgoing' && role(pid) === 'primary')
+  const marked = new Set(own.flatMap(({ origin }) => origin?.client?.name ?? []))
+  // Of a socket that was not seen being dialled (TLS on Node 20) it is not known whose it is: one for each resource.
+  let spare = facts.resources.filter((name) => !marked.has(name)).length
+  const suspects = own.filter(({ pid, socket, origin }) => {
+    if (origin?.client != null || !isStill(pid, socket)) return false
+    return origin !== null || --spare < 0
+  })
   return [...groupBy(suspects, ({ endpoint }) => endpoint ?? '?')].map(([endpoint, held]) => {
     const [first] = held
     const pid = first?.pid ?? 0

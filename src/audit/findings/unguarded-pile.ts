@@ -74,8 +74,6 @@ const findingOf = ({ who }: AuditedTree, { held, noun }: Pile): Finding => {
 }
 
 const isOpenedAndKept = (origin: SocketOrigin): boolean =>
-  !isPool(origin) && !isOfLibrary(origin) && origin.closed < origin.opened / 2
+  origin.via === null && origin.at !== null && origin.closed < origin.opened / 2
 
-const isOfLibrary = ({ at }: SocketOrigin): boolean => at === null || /(^|[/\\])node_modules[/\\]/.test(at)
-
-const isPool = (_origin: SocketOrigin): boolean => false
+const isPool = ({ via }: SocketOrigin): boolean => via === 'http'

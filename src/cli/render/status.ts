@@ -32,7 +32,14 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
   const breaches = status.workers.flatMap((worker) => breachOf(worker, colors))
-  const notes = [...breaches, ...exits, ...healthOf(status, colors), ...droppedLines(status, colors)]
+  const connects = status.workers.flatMap((worker) => connectsOf(worker, colors))
+  const notes = [
+    ...breaches,
+    ...connects,
+    ...exits,
+    ...healthOf(status, colors),
+    ...droppedLines(status, colors),
+  ]
   return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
@@ -93,6 +100,15 @@ const healthOf = ({ health }: SupervisorStatus, colors: Colors): string[] =>
 /** A supervisor of an older version tells nothing of it. */
 const breachOf = ({ slot, overLimit }: WorkerStatus, colors: Colors): string[] =>
   overLimit == null ? [] : [colors.yellow(`slot ${slot} is to be replaced: ${describeBreach(overLimit)}`)]
+
+/** A supervisor of an older version tells nothing of it. */
+const connectsOf = ({ slot, connectsInRequests }: WorkerStatus, colors: Colors): string[] =>
+  (connectsInRequests ?? []).map(({ at, url, request, count }) => {
+    const place = at === null ? '' : ` at ${printable(at)}`
+    return colors.yellow(
+      `slot ${slot} dialled ${printable(url)} ${count === 1 ? 'once' : `${count} times`} within a request (${printable(request)})${place}`,
+    )
+  })
 
 const droppedLines = ({ logs }: SupervisorStatus, colors: Colors): string[] =>
   logs.dropped === 0
