@@ -20,8 +20,8 @@ export interface SnapshotOptions {
  * however many there are; sockets that come or go meanwhile may be in it or not. A process that is gone, or that may not
  * be read, is in it without sockets and with a `problem`.
  *
- * @returns processes, `pid` first, each with its sockets; `unowned` has TCP sockets that no process holds any more
- *   (`time-wait`) of the whole network namespace, and is always empty from lsof.
+ * @returns processes, `pid` first, each with its sockets; `unowned` has the TCP sockets of the whole network
+ *   namespace that no process holds, such as those in `time-wait`, and is always empty from lsof.
  * @throws FORKSAFE_ERR_AUDIT_UNAVAILABLE (not retryable): there is no /proc, and lsof is missing, failed or took longer than 10 s.
  * @throws FORKSAFE_ERR_OPTION_INVALID (not retryable): FORKSAFE_AUDIT_SOURCE is neither `proc` nor `lsof`.
  */

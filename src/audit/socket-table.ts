@@ -31,7 +31,7 @@ export interface Endpoint {
 }
 
 export interface SocketRow {
-  /** Two processes with the same inode hold the same socket. 0: nobody holds it any more (`time-wait`, an orphaned `fin-wait-2`). */
+  /** Two processes with the same inode hold the same socket. 0: no process holds it. */
   inode: number
   kind: SocketKind
   state: SocketState
@@ -66,8 +66,9 @@ export interface Snapshot {
   source: 'proc' | 'lsof'
   processes: ProcessSockets[]
   /**
-   * TCP sockets that no process holds any more, of the network namespaces of these processes: whose they were is not
-   * known. Always empty from lsof, which lists what processes hold.
+   * TCP sockets that no process holds, any more (`time-wait`, an orphaned `fin-wait-2`) or yet (waiting to be accepted), of
+   * the network namespaces of these processes: whose they were is not known. Always empty from lsof, which lists what
+   * processes hold.
    */
   unowned: SocketRow[]
 }

@@ -2,15 +2,20 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 
 uninstrumentChildren()
 
-const run = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+const run = async (
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stderr: 'inherit' | 'ignore' = 'inherit',
+) => {
   const child = spawn(process.execPath, args, {
     env: cleanEnv(env),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', stderr],
     timeout: 60_000,
   })
   const closed = once(child, 'close')
@@ -58,4 +63,19 @@ t.test('a plain script can use it alone: it installs nothing, and the script end
   const { code, output } = await run(['--input-type=module', '-e', PLAIN])
   t.equal(output, 'nothing installed\n')
   t.equal(code, 0)
+})
+
+t.test('the snippet of docs/tests.md runs, and its links lead somewhere', async (t) => {
+  const page = readFileSync('docs/tests.md', 'utf8')
+  const [, snippet = ''] = /```js\n(.*?)```/s.exec(page) ?? []
+  t.match(snippet, /assertNoLeaks/)
+  const { code } = await run(['--input-type=module', '-e', snippet])
+  t.equal(code, 0)
+  const leak = snippet
+    .replace('// …', "(await import('node:net')).createServer().listen(0) // …")
+    .replace('2s', '0ms')
+  const { code: failed } = await run(['--input-type=module', '-e', leak], {}, 'ignore')
+  t.equal(failed, 1, 'and fails when something is left open')
+  for (const [, target = ''] of page.matchAll(/\]\(([\w./-]+)(?:#[\w-]+)?\)/g))
+    t.ok(existsSync(`docs/${target}`), target)
 })

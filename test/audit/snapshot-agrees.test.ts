@@ -1,8 +1,9 @@
 // On a still tree the snapshot says what `ss` and `lsof` say beside it: real sockets of every kind, counted and compared
 // one by one. Both sources are asked; lsof is what other systems have.
 
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { processTree } from '../../src/audit/process-tree.js'
@@ -10,6 +11,7 @@ import type { HeldSocket, ProcessSockets, Snapshot } from '../../src/audit/socke
 import { takeSnapshot } from '../../src/audit/take-snapshot.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually, withDeadline } from '../support/deadline.js'
+import { processRow } from '../support/process-tree.js'
 import { needsPackage } from '../support/tools.js'
 
 uninstrumentChildren()
@@ -100,6 +102,11 @@ t.test('a connection in time-wait is told as nobody’s', async (t) => {
     [{ inode: 0, state: 'time-wait', remote: { address: '127.0.0.1', port: told.oldPort } }],
   )
 })
+
+const LISTENS_AND_STOPS = `
+  require('net').createServer().listen(0, '127.0.0.1', function () {
+    process.send(this.address().port, () => process.kill(process.pid, 'SIGSTOP'))
+  })`
 
 /** What `ss` prints, one for each descriptor of the tree. */
 const rowsOfSs = async (flag: '-t' | '-u' | '-x') => {
@@ -200,4 +207,44 @@ t.test('a snapshot leaves nothing open', async (t) => {
     { what: 'the sockets that were there before' },
   )
   t.pass()
+})
+
+const canUnshare = spawnSync('unshare', ['--net', 'true']).status === 0
+
+t.test(
+  'a process in a network namespace of its own is joined with the tables of that one',
+  canUnshare ? {} : { skip: 'unshare is missing, or not allowed' },
+  async (t) => {
+    const listens = `require('net').createServer().listen(0, '0.0.0.0', function () { process.send(this.address().port) })`
+    const away = spawn('unshare', ['--net', process.execPath, '-e', listens], {
+      env: cleanEnv(),
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    t.teardown(() => away.kill('SIGKILL'))
+    const [port] = await withDeadline(once(away, 'message'), { what: 'a listener in another namespace' })
+    const { processes } = await takeSnapshot([root, away.pid ?? 0], { source: 'proc' })
+    t.ok(processes[1]?.sockets.some(({ state, local }) => state === 'listen' && local?.port === port))
+    t.ok(processes[0]?.sockets.some(({ state }) => state === 'close-wait'))
+  },
+)
+
+t.test('a connection that waits to be accepted is held by one end alone', async (t) => {
+  const stopped = spawn(process.execPath, ['-e', LISTENS_AND_STOPS], {
+    env: cleanEnv(),
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  t.teardown(() => stopped.kill('SIGKILL'))
+  const [port] = await withDeadline(once(stopped, 'message'), { what: 'a listener' })
+  await eventually(
+    () => processRow(stopped.pid ?? 0)?.state,
+    (state) => state === 'T',
+    { what: 'the listener to have stopped itself' },
+  )
+  const client = connect(port, '127.0.0.1')
+  t.teardown(() => client.destroy())
+  await once(client, 'connect')
+  const { processes, unowned } = await takeSnapshot([stopped.pid ?? 0, process.pid], { source: 'proc' })
+  const waiting = unowned.filter(({ local }) => local?.port === port)
+  t.match(waiting, [{ inode: 0, state: 'established', remote: { port: client.localPort } }])
+  t.ok(processes[1]?.sockets.some(({ remote }) => remote?.port === port))
 })
