@@ -7,7 +7,7 @@
 
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { type CallSite, readTrace, type Trace, takeTrace } from '../shared/call-site.js'
 import {
   type ConnectCount,
@@ -33,6 +33,13 @@ interface Dial {
   trace: Trace | null
 }
 
+/** An upgrade that undici was asked for within a request. */
+interface UndiciDial {
+  /** Over which it goes. */
+  sockets: Socket[]
+  rejection: Error | null
+}
+
 /** What undici's channels hand out of a request, as far as it is used. */
 interface UndiciRequest {
   origin?: unknown
@@ -48,8 +55,9 @@ export class RequestGuard {
   readonly #tell: RequestGuardOptions['tell']
   readonly #dials = new WeakMap<object, Dial>()
   readonly #places = new Map<string, ConnectCount>()
-  /** undici dials in the same turn in which it takes a request: the socket that comes next is this one's. */
-  #undiciTakes: { sockets: Socket[] } | null = null
+  readonly #undiciDials = new WeakMap<object, UndiciDial>()
+  /** undici dials in the same turn in which it takes a request: the sockets that come now are this one's. */
+  #undiciTakes: UndiciDial | null = null
 
   constructor({ mode, scope, sockets, tell }: RequestGuardOptions) {
     this.#mode = mode
@@ -61,7 +69,7 @@ export class RequestGuard {
     subscribe('http.client.request.start', (message) => this.#starting(requestIn(message)))
     subscribe('undici:request:create', (message) => this.#undiciCreated(undiciRequestIn(message)))
     subscribe('undici:client:sendHeaders', (message) => this.#undiciSending(message))
-    if (mode === 'throw') subscribe('net.client.socket', (message) => this.#undiciDials(message))
+    if (mode === 'throw') subscribe('net.client.socket', (message) => this.#undiciConnects(message))
   }
 
   /** Places that dialled within requests, for the report. */
@@ -104,27 +112,35 @@ export class RequestGuard {
     const trace = takeTrace(this.#undiciCreated)
     const mark = this.#scope.dialling(trace)
     if (mark === null) return
-    const taken: { sockets: Socket[] } = { sockets: [] }
-    this.#undiciTakes = taken
+    const dial: UndiciDial = { sockets: [], rejection: null }
+    this.#undiciTakes = dial
+    this.#undiciDials.set(request, dial)
     process.nextTick(() => {
-      this.#undiciTakes = null
+      if (this.#undiciTakes === dial) this.#undiciTakes = null
       if (mark.isReleased) return
       this.#found(mark, readTrace(trace), undiciUrlOf(request), (error) => {
+        dial.rejection = error
         const { onError } = request
         if (typeof onError === 'function') Reflect.apply(onError, request, [error])
-        for (const socket of taken.sockets) socket.destroy(error)
+        for (const socket of dial.sockets) socket.destroy(error)
       })
     })
   }
 
-  #undiciDials(message: unknown): void {
-    const { socket } = message as { socket: Socket }
-    this.#undiciTakes?.sockets.push(socket)
+  #undiciConnects(message: unknown): void {
+    const { socket } = message as { socket?: unknown }
+    if (socket instanceof Socket) this.#undiciTakes?.sockets.push(socket)
   }
 
+  /** At once, over a connection that is there already, or when there is one. */
   #undiciSending(message: unknown): void {
     const { request, socket } = message as { request?: UndiciRequest; socket?: unknown }
-    if (request?.upgrade) this.#sockets.upgrades(socket)
+    if (!request?.upgrade) return
+    this.#sockets.upgrades(socket)
+    const dial = this.#undiciDials.get(request)
+    if (dial === undefined || !(socket instanceof Socket)) return
+    if (dial.rejection === null) dial.sockets.push(socket)
+    else socket.destroy(dial.rejection)
   }
 
   // --- What was found -------------------------------------------------------------------------------------------
