@@ -34,6 +34,13 @@ const restart = async ({ program, isOurs }, nth) => {
   if (code !== 0) throw new Error(`supervisor reload ended with ${code}:\n${output}`)
 }
 
+/** Of ours under a supervisor, which has nothing to complain of then. @param {Stage} stage */
+const auditFindsNothing = async ({ program, isOurs }) => {
+  if (!isOurs) return
+  const { code, output } = await program.supervisor('audit')
+  if (code !== 0) throw new Error(`supervisor audit ended with ${code}:\n${output}`)
+}
+
 /** Whoever answers "sent" says that it was. @param {Promise<string>[]} answers */
 const countSent = async (answers) => (await Promise.all(answers)).filter((answer) => answer === 'sent').length
 
@@ -69,6 +76,7 @@ export const SCENES = {
       for (const nth of [1, 2]) await restart(stage, nth)
       const left = stage.isOurs ? 1 : 3
       await stage.upstream.waitFor(({ open }) => open.length === left, { what: 'what the restarts leave' })
+      await auditFindsNothing(stage)
       return {}
     },
   },
@@ -106,12 +114,14 @@ export const SCENES = {
     title: 'T6 a long-lived socket inside a request',
     underSupervisor: ['--workers', '2'],
     echoes: true,
-    play: async ({ program, isOurs }) => {
+    play: async (stage) => {
+      const { program, isOurs } = stage
       await program.waitForLine(/listening/, isOurs ? 2 : 1)
       for (let n = 1; n <= 20; n++) {
         const price = await program.post('')
         if (price !== 'subscribe') throw new Error(`answered ${price}`)
       }
+      await auditFindsNothing(stage)
       return {}
     },
   },
@@ -141,6 +151,7 @@ export const SCENES = {
       await upstream.waitFor(({ messages }) => messages.length === copies, { what: 'answers' })
       await restart(stage, 1)
       await upstream.waitFor(({ open }) => open.length === copies, { what: 'the bot to be back' })
+      await auditFindsNothing(stage)
       return {}
     },
   },

@@ -10,6 +10,8 @@ import { SCENES } from '../../examples/traps/scenes.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
 import { isZombie, markedProcesses } from '../support/process-tree.js'
+import { recordingUpstream } from '../support/recording-upstream.js'
+import { startSupervisor } from '../support/supervisor-process.js'
 
 uninstrumentChildren()
 
@@ -76,5 +78,25 @@ t.test('what the upstream counts', { jobs: 3 }, async (t) => {
         )
       })
 })
+
+t.test(
+  'a socket in a request is told with its line when the same program runs under a supervisor',
+  async (t) => {
+    const upstream = await recordingUpstream(t, { echoes: true })
+    const script = `${FOLDER}/socket-in-a-request/trap.js`
+    const lines = readFileSync(script, 'utf8').split('\n')
+    const at = `${script}:${lines.findIndex((line) => line.includes('new WebSocket(')) + 1}`
+    const supervisor = startSupervisor(t, { args: [script], env: { UPSTREAM: upstream.url } })
+    const [, port] = await supervisor.waitForLine(/listening .*port: (\d+)/)
+    for (const _request of [1, 2]) {
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
+      t.equal(await answer.text(), 'subscribe')
+    }
+    await supervisor.waitForLine(new RegExp(`warn: worker 0 dialled ws:.* within a request, .*${at}`))
+    const { code, stdout } = await supervisor.cli('audit', '--json')
+    t.equal(code, 6)
+    t.match(JSON.parse(stdout), { findings: [{ kind: 'connectInRequest', count: 2 }] })
+  },
+)
 
 t.test('nothing is left in the temp folder', async (t) => t.same(readdirSync(folder), []))
