@@ -8,7 +8,15 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
   process.once(signal, () => stop.abort(new Error(`ended by ${signal}`)))
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(SCENES)
-for (const name of names) {
+try {
+  for (const name of names) await show(name)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}
+
+/** @param {string} name */
+async function show(name) {
   console.log(SCENES[name]?.title ?? name)
   /** @type {Record<string, object>} */
   const counts = {}

@@ -29,7 +29,7 @@ const rows = [...readFileSync(`${FOLDER}/README.md`, 'utf8').matchAll(ROW)].map(
 /** Temp folders of the programs go here, so that it is seen what is left. */
 const folder = mkdtempSync(join(tmpdir(), 'traps-'))
 process.env.TMPDIR = folder
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+t.teardown(() => t.passing() && rmSync(folder, { recursive: true, force: true }))
 
 /** Compares each figure of a cell with what was counted. */
 const compare = (t: Test, said: string, counts: Counts): void => {
