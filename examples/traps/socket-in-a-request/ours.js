@@ -1,5 +1,6 @@
 // T6 with a client of the process: requests use it and none of them opens anything. Under `supervisor start` each of two
-// workers has one connection, however many requests there are.
+// workers has one connection, however many requests there are. Made inside the handler, the client would throw; and a
+// `new WebSocket()` there is told in the log with its line, or rejected with `--request-guard throw`.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { guardedClient } from 'forksafe'
