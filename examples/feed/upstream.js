@@ -169,6 +169,15 @@ export class RecordingUpstream extends EventEmitter {
     for (const client of this.#ws.clients) client.send(text, () => {})
   }
 
+  /** Reads from no WebSocket that is open, as a busy upstream does, until resume(). */
+  pause() {
+    for (const client of this.#ws.clients) client.pause()
+  }
+
+  resume() {
+    for (const client of this.#ws.clients) client.resume()
+  }
+
   /** Ends every connection with a reset, as a crashing upstream does; it goes on listening. */
   resetAll() {
     for (const socket of this.#sockets.keys()) socket.resetAndDestroy()
