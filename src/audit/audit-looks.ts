@@ -46,6 +46,7 @@ const isOfSockets = ({ kind }: Finding): boolean => SOCKET_KINDS.has(kind)
 
 const SOCKET_KINDS: ReadonlySet<Finding['kind']> = new Set([
   'sharedSocket',
+  'passedConnection',
   'connectionInPrimary',
   'orphan',
   'closeWait',

@@ -9,6 +9,7 @@ import { connectionsInPrimary } from './findings/connection-in-primary.js'
 import { growing } from './findings/growing.js'
 import { orphans } from './findings/orphan.js'
 import { overBudget } from './findings/over-budget.js'
+import { passedConnections } from './findings/passed-connection.js'
 import { sharedSockets } from './findings/shared-socket.js'
 import { staleRecords } from './findings/stale-record.js'
 import { timeWaits } from './findings/time-wait.js'
@@ -19,6 +20,7 @@ import type { Steps } from './steps.js'
 /** The more telling one first. */
 const KINDS: readonly ((tree: AuditedTree) => Finding[])[] = [
   sharedSockets,
+  passedConnections,
   connectionsInPrimary,
   orphans,
   closeWaits,
@@ -49,6 +51,7 @@ export function* findingsIn(tree: AuditedTree): Steps<Finding[]> {
 
 /** The same cause makes several findings: the more telling one is kept. */
 const ECHOES: Partial<Record<Finding['kind'], readonly Finding['kind'][]>> = {
+  passedConnection: ['sharedSocket'],
   connectionInPrimary: ['sharedSocket'],
   unguardedPile: ['connectInRequest'],
   growing: ['sharedSocket', 'connectionInPrimary', 'closeWait', 'connectInRequest', 'unguardedPile'],

@@ -43,7 +43,8 @@ const judge = (
   dialled: ReadonlyMap<string, string>,
 ): TreeSocket => {
   const opened = originOf(socket, origins)
-  const direction = directionOf(socket, opened !== undefined, ports)
+  const isDialled = opened !== undefined && opened.origin.passed !== true
+  const direction = directionOf(socket, isDialled, ports)
   const { remote } = socket
   return {
     pid,

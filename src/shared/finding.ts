@@ -3,6 +3,7 @@
 
 export type FindingKind =
   | 'sharedSocket'
+  | 'passedConnection'
   | 'connectionInPrimary'
   | 'orphan'
   | 'closeWait'

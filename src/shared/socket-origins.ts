@@ -16,6 +16,8 @@ export interface SocketOrigin {
   via: string | null
   /** An upgrade to WebSocket was asked for on it. */
   webSocket: boolean
+  /** Not dialled here: another process handed them over with `send(message, socket)`. */
+  passed?: true
   /** The guarded client or protected resource that they belong to. */
   client: { name: string; epoch: number } | null
   /** `GET /orders` when they were opened within a request. */
@@ -49,6 +51,7 @@ const isOrigin = (value: unknown): value is SocketOrigin =>
   isTextOrNull(value.at) &&
   isTextOrNull(value.via) &&
   typeof value.webSocket === 'boolean' &&
+  (value.passed === undefined || value.passed === true) &&
   (value.client === null || isClient(value.client)) &&
   isTextOrNull(value.inRequest) &&
   isCount(value.opened) &&

@@ -1,9 +1,10 @@
 // What a supervised worker knows of the connections that it dials itself, put together: whose they are, where they were
-// dialled, and which of them should not have been dialled there.
+// dialled, and which of them should not have been dialled there. And of those that it was handed.
 
 import type { ConnectCount, ConnectInRequest, RequestGuardMode } from '../shared/connect-in-request.js'
 import { setRequestContext } from '../shared/request-context.js'
-import type { SocketOrigins } from '../shared/socket-origins.js'
+import { MAX_ORIGINS, type SocketOrigins } from '../shared/socket-origins.js'
+import { PassedSockets } from './passed-sockets.js'
 import { RequestGuard } from './request-guard.js'
 import { RequestScope } from './request-scope.js'
 import { DialledSockets } from './socket-origins.js'
@@ -11,6 +12,7 @@ import { DialledSockets } from './socket-origins.js'
 export class Outgoing {
   readonly #scope = new RequestScope()
   readonly #sockets = new DialledSockets(this.#scope)
+  readonly #passed = new PassedSockets()
   readonly #guard: RequestGuard | null
 
   constructor(mode: RequestGuardMode, tell: (report: ConnectInRequest) => void) {
@@ -20,7 +22,7 @@ export class Outgoing {
   }
 
   sockets(): SocketOrigins {
-    return this.#sockets.report()
+    return [...this.#passed.report(), ...this.#sockets.report()].slice(0, MAX_ORIGINS)
   }
 
   connectsInRequests(): ConnectCount[] {

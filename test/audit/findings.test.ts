@@ -117,6 +117,21 @@ t.test('what only the first look showed was on its way', async (t) => {
   t.same(found(all, look({ [WORKER]: [{ ...handed, fd: 30 }] })), [])
 })
 
+t.test('a connection that a worker was handed is a finding, unless it came in at a listener', async (t) => {
+  const held = connection(22)
+  const handed = (socket: typeof held, port: number) =>
+    members(member(WORKER, 'worker', [origin([socket], { passed: true, at: null, host: '10.0.0.7', port })]))
+  const finding = only(findingsOf(facts({ [WORKER]: [held] }, { members: handed(held, 443) })))
+  t.match(finding, { kind: 'passedConnection', severity: 'problem', pid: WORKER, endpoint: '10.0.0.7:443' })
+  t.match(finding.what, 'was handed 1 connection to 10.0.0.7:443')
+  const sticky = accepted(23, 8080)
+  const tree = { [PRIMARY]: [listener(18, 8080)], [WORKER]: [sticky] }
+  t.same(found(facts(tree, { members: handed(sticky, 50_023) })), [])
+  // Shared as well, it is told as that.
+  const both = { [PRIMARY]: [{ ...held, fd: 30 }], [WORKER]: [held] }
+  t.match(found(facts(both, { members: handed(held, 443) })), [/^sharedSocket/])
+})
+
 t.test('a connection of the primary is a finding unless a guarded client owns it', async (t) => {
   const held = [connection(22), connection(23)]
   const finding = only(findingsOf(facts({ [PRIMARY]: held })))
