@@ -1,8 +1,8 @@
 // Which request of this process the running code belongs to: from its handler through timers and promises, by Node's own
 // AsyncLocalStorage and diagnostics channel; no method of http is replaced. It judges nothing: who does is request-guard.ts.
 //
-// On Node 20 and 22 keeping the context costs every callback of the process something, so it begins when something is
-// there that could dial: a WebSocket library, a client of ours, any connection that the process dials. The first dial of
+// Keeping the context costs every request something (docs/audit.md), so it begins when something is there that could
+// dial: a WebSocket library, a client of ours, any connection that the process dials. The first dial of
 // all finds its request by the stack where the handler itself dials.
 
 import { AsyncLocalStorage } from 'node:async_hooks'

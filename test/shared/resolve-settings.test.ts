@@ -31,6 +31,7 @@ t.test('defaults hold when nobody says anything', async (t) => {
     maxCpuPeriod: 30_000,
     maxUptime: 0,
     hangTimeout: 60_000,
+    requestGuard: 'warn',
     forkWindowTimeout: 2_000,
     forkGuard: 'warn',
     connectionBudget: {},
