@@ -62,8 +62,8 @@ t.test('who is gone is told with its process, and the others are there', needsLs
 
 t.test('who may not be read is told with the reason', { ...needsLsof, ...needsRoot() }, async (t) => {
   const asNobody = `
-    process.setgroups([]); process.setgid(65534); process.setuid(65534)
     const { takeSnapshot } = await import(${JSON.stringify(new URL('../../dist/audit/take-snapshot.js', import.meta.url).href)})
+    process.setgroups([]); process.setgid(65534); process.setuid(65534)
     const { processes } = await takeSnapshot([${process.pid}], { source: 'lsof' })
     process.stdout.write(processes[0].problem)`
   const asker = spawn(process.execPath, ['--input-type=module', '-e', asNobody], {

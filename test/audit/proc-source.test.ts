@@ -191,8 +191,8 @@ t.test(
     t.teardown(() => child.kill('SIGKILL'))
     await once(child, 'spawn')
     const asNobody = `
-    process.setgroups([]); process.setgid(65534); process.setuid(65534)
     const { takeSnapshot } = await import(${JSON.stringify(new URL('../../dist/audit/take-snapshot.js', import.meta.url).href)})
+    process.setgroups([]); process.setgid(65534); process.setuid(65534)
     const say = async (source) => { const [one] = (await takeSnapshot([${child.pid}], { source })).processes; return one }
     console.log(JSON.stringify(await say('proc')))`
     const asker = spawn(process.execPath, ['--input-type=module', '-e', asNobody], {

@@ -150,6 +150,26 @@ t.test(
   },
 )
 
+t.test('a connection that workers were handed is found, and shared with nobody', async (t) => {
+  const upstream = await tcpUpstream(t)
+  const supervisor = startSupervisor(t, {
+    program: ['test/process/fixtures/primary-with-sockets.js'],
+    env: {
+      FAULT: 'hands',
+      ASKS: '1',
+      SCRIPT: 'test/process/fixtures/worker-with-sockets.js',
+      UPSTREAM_PORT: String(upstream.port),
+    },
+  })
+  const { workers } = await supervisor.waitUntilReady()
+  const { code, report } = await audit(supervisor)
+  t.equal(code, 6)
+  t.match(
+    report.findings,
+    workers.map(({ pid }) => ({ kind: 'passedConnection', pid, endpoint: upstream.endpoint, count: 1 })),
+  )
+})
+
 t.test('the record of a supervisor that was killed is a note', async (t) => {
   const { supervisor } = await start(t)
   const gone = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
