@@ -5,11 +5,14 @@
 // The usual look is a listing of descriptors, no more. The kernel's tables are read only where one is not known: a socket
 // of the primary that is new since the last look, or one that two processes hold.
 
+import { setTimeout as delay } from 'node:timers/promises'
+import { BETWEEN_LOOKS } from '../audit/audit-looks.js'
 import { socketInodesOf } from '../audit/socket-inodes.js'
 import type { ProcessSockets } from '../audit/socket-table.js'
 import { takeSnapshot } from '../audit/take-snapshot.js'
 import {
   type AuditedWorker,
+  type ForkEvidence,
   type ForkFinding,
   forkFindings,
   listeningOn,
@@ -108,7 +111,7 @@ export class ForkAuditDesk {
       const begunAt = monotonicNow()
       const pids = this.#actions.workers().flatMap(({ id, pid }) => (under.has(id) ? [pid] : []))
       try {
-        await this.#lookOnce(under)
+        await this.#lookTwice(under)
         this.#actions.looked(pids, monotonicNow() - begunAt)
       } catch (error) {
         this.#actions.failed(messageOf(error))
@@ -117,32 +120,42 @@ export class ForkAuditDesk {
     this.#isLooking = false
   }
 
-  async #lookOnce(under: ReadonlySet<number>): Promise<void> {
+  /** What is on its way is in two processes for a moment, and what has just been closed stands for one: a fault stays. */
+  async #lookTwice(under: ReadonlySet<number>): Promise<void> {
     const atFork = this.#atFork.splice(0)
+    const suspected = new Set((await this.#judge(under, atFork)).map(({ key }) => key))
+    if (suspected.size === 0) return
+    await delay(BETWEEN_LOOKS, undefined, { ref: false })
+    const still = await socketInodesOf(process.pid)
+    const heldSince = atFork.map(({ inodes, ids }) => ({
+      inodes: new Map([...inodes].filter(([inode]) => still.has(inode))),
+      ids,
+    }))
+    for (const one of await this.#judge(under, heldSince)) if (suspected.has(one.key)) this.#tell(one)
+  }
+
+  async #judge(under: ReadonlySet<number>, atFork: ForkEvidence['atFork']): Promise<ForkFinding[]> {
     const workers = this.#actions.workers()
     const held = new Map<number, SocketInodes>()
     for (const pid of [process.pid, ...workers.map((worker) => worker.pid)])
       held.set(pid, await socketInodesOf(pid))
     const shared = sharedInodes([...held.values()])
-    if (shared.size === 0 && atFork.length === 0) return
+    if (shared.size === 0 && atFork.length === 0) return []
 
     const holders = [...held].filter(([, inodes]) => [...shared].some((inode) => inodes.has(inode)))
     const pids = new Set([process.pid, ...holders.map(([pid]) => pid)])
     const { processes } = await takeSnapshot([...pids], { source: 'proc' })
     for (const own of processes) if (own.pid === process.pid) this.#learn(own)
-    const listening = this.#listening
-    const isInherited = isInheritable
-    for (const one of forkFindings({
+    return forkFindings({
       primary: process.pid,
       workers,
       under,
       shared,
       atFork,
       processes,
-      listening,
-      isInherited,
-    }))
-      this.#tell(one, workers)
+      listening: this.#listening,
+      isInherited: isInheritable,
+    })
   }
 
   /** Anew each time, so that an inode whose socket is gone, and which may come again, is not kept. */
@@ -152,7 +165,7 @@ export class ForkAuditDesk {
     for (const where of listeningOn(own)) this.#listening.add(where)
   }
 
-  #tell({ key, finding, ids }: ForkFinding, workers: readonly AuditedWorker[]): void {
+  #tell({ key, finding, ids }: ForkFinding): void {
     if (this.#hasEnded) return
     const isNew = !this.#findings.delete(key)
     this.#findings.set(key, finding)
@@ -161,7 +174,7 @@ export class ForkAuditDesk {
       this.#findings.delete(oldest)
     }
     if (isNew) this.#actions.found(finding)
-    for (const { id, generation } of workers)
+    for (const { id, generation } of this.#actions.workers())
       if (ids.includes(id) && this.#actions.isStrict(generation))
         this.#actions.reject(id, `was not kept (forkGuard): ${finding.who} ${finding.what}`)
   }

@@ -5,38 +5,30 @@ import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type ForkOccasion, inForkWindow } from '../fork/fork-window.js'
 import type { LogBuffer, LogLine } from '../observe/log-buffer.js'
-import { OomKills } from '../observe/oom-kills.js'
 import type { Output } from '../observe/output.js'
 import { monotonicNow } from '../shared/clock.js'
 import { messageOf } from '../shared/errors.js'
-import type { Finding } from '../shared/finding.js'
-import { healthUrl } from '../shared/health-address.js'
 import type { LogLevel } from '../shared/log-level.js'
-import type { OperationResult, Progress, WorkerRef } from '../shared/progress.js'
+import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { Census, SupervisorState, SupervisorStatus } from '../shared/status.js'
-import { VERSION } from '../shared/version.js'
-import { AuditDesk } from './audit-desk.js'
+import type { AuditDesk } from './audit-desk.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
-import { ConnectReports } from './connect-reports.js'
 import type { Controllable, StopRequest } from './controllable.js'
 import { describeProgress } from './describe-progress.js'
 import { DialDesk } from './dial-desk.js'
-import { ForkAuditDesk } from './fork-audit-desk.js'
 import { describeForkFailure } from './fork-failure.js'
 import { ForkQueue } from './fork-queue.js'
 import { Generations } from './generations.js'
 import { LeaseDesk } from './lease-desk.js'
-import { LimitWatch } from './limit-watch.js'
 import type { ServiceReadiness } from './service-readiness.js'
-import { StatusReader } from './status-reader.js'
 import { SupervisorCore } from './supervisor-core.js'
+import { Watches } from './watches.js'
 import type { ProcessEnd } from './worker-handle.js'
-import type { WatchedWorker } from './worker-limits.js'
 import { WorkerProcess } from './worker-process.js'
 
 export interface SupervisorOptions {
@@ -86,15 +78,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #changes = new ChangeRequests()
   readonly #dials: DialDesk
   readonly #leases: LeaseDesk
-  readonly #status: StatusReader
-  readonly #limits: LimitWatch
-  readonly audits: AuditDesk
-  readonly #forkAudit: ForkAuditDesk
-  readonly #oomKills = new OomKills()
-  readonly #otherVersions = new Set<string>()
-  /** Workers whose runtime knows every message of ours. */
-  readonly #connects = new ConnectReports((text, fields) => this.log('warn', text, fields))
-  readonly #ofOurVersion = new Set<number>()
+  readonly #watches: Watches
   #goneBy: number | null = null
   #pulses = 0
   #tellStarted: (value: true | null) => void = () => {}
@@ -128,47 +112,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       trial: (id, state, reason) =>
         this.#enqueue({ type: 'leaseTrial', id, state, reason: this.#redact(reason) }),
     })
-    this.#status = new StatusReader({
+    this.#watches = new Watches({
+      settings,
       core: this.#core,
-      name: settings.name,
-      health: settings.health === undefined ? null : healthUrl(settings.health),
-      script: () => this.#generations.scriptOf(this.#core.generation),
-      tell: (id, message) => this.#processes.get(id)?.tell(message),
-      logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),
-    })
-    this.audits = new AuditDesk({
-      name: settings.name,
-      settings: () => this.#generations.of(this.#core.generation),
-      workers: () =>
-        this.#core.pool.live.flatMap(({ id, pid, slot, generation }) =>
-          pid === null ? [] : [{ id, pid, slot, generation }],
-        ),
-      tell: (id, message) => this.#processes.get(id)?.tell(message),
-      status: this.#status,
-      forkFindings: () => this.forkFindings(),
-    })
-    this.#limits = new LimitWatch({
-      ready: () => this.#readyWorkers(),
-      askBeat: (id) => this.#processes.get(id)?.tell({ type: 'askBeat' }),
-      breached: (id, breach) => this.#enqueue({ type: 'workerOverLimit', id, breach }),
-    })
-    this.#forkAudit = new ForkAuditDesk({
-      workers: () =>
-        this.#core.pool.live.flatMap(({ id, slot, pid, generation }) =>
-          pid === null ? [] : [{ id, slot, pid, generation }],
-        ),
-      descriptors: () => [...this.#processes.values()].flatMap(({ descriptors }) => descriptors),
-      isStrict: (generation) => this.#generations.of(generation).forkGuard === 'strict',
-      found: (finding) => this.#progress({ event: 'forkFinding', ...finding }),
-      reject: (id, reason) => this.#enqueue({ type: 'workerMisbehaved', id, reason }),
-      looked: (pids, ms) =>
-        this.#debug(() => `sockets looked at in ${ms.toFixed(1)} ms for ${pids.join(', ')}`, {
-          event: 'forkAuditDone',
-          pids,
-          ms,
-        }),
-      failed: (reason) =>
-        this.#debug(() => `the fork audit failed: ${reason}`, { event: 'forkAuditFailed', reason }),
+      generations: this.#generations,
+      processes: this.#processes,
+      output,
+      enqueue: (command) => this.#enqueue(command),
+      progress: (progress) => this.#progress(progress),
+      warn: (text, fields) => this.log('warn', text, fields),
+      debug: (text, fields) => this.#debug(text, fields),
     })
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
@@ -203,13 +156,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     return this.#pulses > before && this.#leases.answers()
   }
 
-  /** What the looks after forks have found: distinct ones, the latest 50, oldest first. */
-  forkFindings(): Finding[] {
-    return this.#forkAudit.findings
+  get audits(): AuditDesk {
+    return this.#watches.audits
   }
 
   status(): Promise<SupervisorStatus> {
-    return this.#status.read()
+    return this.#watches.status()
   }
 
   async untilStarted(onProgress: (progress: Progress) => void = () => {}): Promise<OperationResult> {
@@ -357,10 +309,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       this.#goneBy = Date.now() + progress.budget
       this.#runChanged()
     }
-    if (progress.event === 'workerReady') {
-      this.#limits.look()
-      this.#forkAudit.ready(progress.pid)
-    }
+    if (progress.event === 'workerReady') this.#watches.ready(progress.pid)
     const { level, text } = describeProgress(progress)
     this.log(level, text, { ...progress })
     this.#changes.tell(progress)
@@ -396,7 +345,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     const openedAt = monotonicNow()
     const slots = occasion.slots.join(', ')
     this.#debug(() => `fork window opens for slots ${slots}`, { event: 'forkWindowOpening', ...occasion })
-    const look = (signal: AbortSignal): Promise<void> => this.#forkAudit.inWindow(signal)
+    const look = (signal: AbortSignal): Promise<void> => this.#watches.inWindow(signal)
     await inForkWindow(occasion, { timeout, beforeFork, afterFork, warn, look }, fork)
     const ms = Math.round(monotonicNow() - openedAt)
     this.#debug(() => `fork window closed after ${ms} ms`, { event: 'forkWindowClosed', ...occasion, ms })
@@ -433,7 +382,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       })
       if (worker.pid === 0) return // its 'error' follows, and says why
       this.#processes.set(id, worker)
-      this.#forkAudit.forked(id)
+      this.#watches.forked(id)
       this.#leases.joined(id, { slot, pid: worker.pid, generation })
       this.#runChanged()
       this.#enqueue({ type: 'spawned', id, pid: worker.pid })
@@ -446,13 +395,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   #workerSaid(id: number, message: WorkerMessage): void {
     this.#debugMessage(id, message)
+    if (this.#watches.said(id, message)) return
     switch (message.type) {
-      case 'hello':
-        return this.#greeted(id, message.version)
       case 'ready':
         return this.#enqueue({ type: 'workerReady', id, by: message.by })
       case 'listening':
-        this.audits.listening(message.address)
         return this.#enqueue({ type: 'workerListening', id, address: message.address })
       case 'signalled':
         return this.#enqueue({ type: 'workerSignalled', id, signal: message.signal })
@@ -462,14 +409,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
         return this.#enqueue({ type: 'workerFault', id, text: this.#redact(message.text) })
       case 'secrets':
         return this.#output.redactor.add(message.values, 'told')
-      case 'report':
-        return this.#status.reported(id, message.id, message.report)
-      case 'sockets':
-        return this.audits.answered(message.id, message.sockets)
-      case 'connectInRequest':
-        return this.#connects.came(id, this.#refOf(id), message.report)
-      case 'beat':
-        return this.#limits.beat(id)
       case 'askBarrier':
         return this.#answerBarrier(id, { type: 'barrier', id: message.id })
       case 'askDial':
@@ -488,19 +427,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     if (message.type === 'drain' || message.type === 'leave') this.#leases.leaving(id)
   }
 
-  #refOf(id: number): WorkerRef {
-    const handle = this.#core.pool.get(id)
-    return { slot: handle?.slot ?? 0, pid: handle?.pid ?? 0, generation: handle?.generation ?? 0 }
-  }
-
-  #readyWorkers(): (WatchedWorker & { pid: number })[] {
-    return this.#core.pool.live.flatMap(({ id, pid, state, readyAt, generation }) => {
-      if (state !== 'ready' || pid === null || readyAt === null) return []
-      const limits = this.#generations.of(generation)
-      return [{ id, pid, readyAt, limits, canBeat: this.#ofOurVersion.has(id) }]
-    })
-  }
-
   /** It is silent, and holds what others wait for: nobody gets it before this process is gone. */
   #condemn(id: number, why: string): void {
     this.#enqueue({ type: 'workerCondemned', id, reason: `was killed: ${why}` })
@@ -514,29 +440,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#debug(() => `worker process ${pid ?? '?'} says ${type}`, { event: 'workerMessage', id, pid, type })
   }
 
-  /** Updated in place, the package on disk is newer than this process: workers get the new runtime, we keep the old one. */
-  #greeted(id: number, version: string): void {
-    if (version === VERSION) this.#ofOurVersion.add(id)
-    if (version === VERSION || this.#otherVersions.has(version)) return
-    this.#otherVersions.add(version)
-    this.log(
-      'warn',
-      `workers run version ${version}, this supervisor ${VERSION}: the package was replaced under it; stop and start it`,
-    )
-  }
-
   /** On the channel that hands sockets over, so that the answer comes after every socket handed over before. */
   #answerBarrier(id: number, message: PrimaryMessage): void {
     this.#processes.get(id)?.tell(message)
   }
 
   #exited(id: number, how: ProcessEnd): void {
-    const end = how.signal === 'SIGKILL' ? { ...how, outOfMemory: this.#oomKills.look() } : how
+    const end = this.#watches.exited(id, how)
     this.#processes.delete(id)
-    this.#ofOurVersion.delete(id)
     this.#forks.forget(id)
-    this.#status.forget(id)
-    this.#connects.forget(id)
     this.#dials.forget(id)
     this.#enqueue({ type: 'workerExited', id, end })
     // Behind the exit, which says more about a failed trial than that a lease was lost.
@@ -551,10 +463,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
 
   #end(result: OperationResult): void {
     this.#timers.clearAll()
-    this.#status.end()
-    this.#limits.end()
-    this.audits.end()
-    this.#forkAudit.end()
+    this.#watches.end()
     this.#dials.end()
     this.#leases.end()
     this.#tellStarted(null)
