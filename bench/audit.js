@@ -1,21 +1,24 @@
 // node bench/audit.js [--rounds 15] [--sockets 10000] [--fork 1000]: what a look at all sockets of a tree costs whoever
-// takes it, beside `ss` and `lsof` in the same round; and the look after a fork, which wants inodes alone.
+// takes it, beside `ss` and `lsof` in the same round; the look after a fork, which wants inodes alone; and both as a
+// supervisor does them, `supervisor audit` and the fork audit.
 //
 // The delay is that of the event loop of the process that asks: so long had to wait what else it had to do.
-import { execFile, fork } from 'node:child_process'
+import { execFile, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { socketInodesOf } from '../dist/audit/socket-inodes.js'
 import { takeSnapshot } from '../dist/audit/take-snapshot.js'
 import { ratio, spread } from './kit/figures.js'
-import { ROOT, undoOnExit } from './kit/launch.js'
+import { inFolder, killIfThere, ROOT, undoOnExit } from './kit/launch.js'
 import { measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
 import { printTable } from './kit/table.js'
 
 const PROCESSES = 5
+const WORKERS = 4
 const SS = '/usr/bin/ss'
 const LSOF = '/usr/bin/lsof'
 const MOST_OUTPUT = 256 * 2 ** 20
@@ -29,6 +32,8 @@ const { rounds } = asked
 printTitle('A look at all sockets of a tree', rounds)
 await withTree(Math.ceil(asked.sockets / PROCESSES), PROCESSES - 1, compareLooks)
 await withTree(Math.ceil(asked.fork / 2), 1, lookAfterFork)
+await auditOfSupervisor(Math.ceil(asked.sockets / WORKERS))
+await forkAuditOfSupervisor(Math.ceil(asked.fork / 2))
 
 /** @param {readonly number[]} pids @param {number} least */
 async function compareLooks(pids, least) {
@@ -104,6 +109,107 @@ async function measure({ look }) {
 function count(processes, least) {
   const found = processes.reduce((sum, { sockets }) => sum + sockets.length, 0)
   if (found < least) throw new Error(`${found} of ${least} sockets were found`)
+}
+
+/** The whole command, with the second look that it takes because so many connections are a finding. @param {number} each */
+async function auditOfSupervisor(each) {
+  await withSupervisor(each, WORKERS, async ({ ask, env }) => {
+    /** @type {Figure[]} */
+    const figures = []
+    for (let round = 0; round < rounds; round++) {
+      await ask('begin')
+      const begun = performance.now()
+      const cli = spawn(process.execPath, ['bin/supervisor.js', 'audit'], { cwd: ROOT, env, stdio: 'ignore' })
+      const [code] = await once(cli, 'exit')
+      const ms = performance.now() - begun
+      if (code !== 6) throw new Error(`supervisor audit ended with ${code}`)
+      figures.push({ ms, delay: Number(await ask('end')) })
+    }
+    printTable(
+      [
+        `${each * WORKERS} sockets of ${WORKERS} workers`,
+        'ms',
+        "worst delay of the primary's event loop, ms",
+      ],
+      [
+        [
+          'supervisor audit',
+          spread(
+            figures.map(({ ms }) => ms),
+            0,
+          ),
+          spread(
+            figures.map(({ delay }) => delay),
+            1,
+          ),
+        ],
+        ['of it between two looks', '250', ''],
+      ],
+    )
+    console.log('Goals: 10000 sockets < 1000 ms, the event loop never blocked for > 50 ms.')
+  })
+}
+
+/** @param {number} each */
+async function forkAuditOfSupervisor(each) {
+  await withSupervisor(each, 2, async ({ ask, looks }) => {
+    looks.length = 0
+    for (let round = 0; round < rounds; round++) await ask('reload')
+    printTable(
+      [`${each * 2} sockets of 2 workers`, 'ms'],
+      [
+        ['a look after a fork, or at readiness', spread(looks, 1)],
+        ['looks', String(looks.length)],
+      ],
+    )
+    console.log('Goal: < 20 ms.')
+  })
+}
+
+/**
+ * @typedef {object} Supervised
+ * @property {(what: 'begin' | 'end' | 'reload') => Promise<unknown>} ask
+ * @property {number[]} looks How long each look of the fork audit took, in ms.
+ * @property {NodeJS.ProcessEnv} env With which its command line finds it.
+ */
+
+/** @param {number} each @param {number} workers @param {(supervised: Supervised) => Promise<void>} use */
+async function withSupervisor(each, workers, use) {
+  await inFolder(async (folder) => {
+    const env = { ...process.env, FORKSAFE_HOME: join(folder, 'run'), NO_COLOR: '1' }
+    const peer = join(ROOT, 'bench/peers/supervises-sockets.js')
+    const primary = fork(peer, [String(each), String(workers)], {
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
+    })
+    const forget = undoOnExit(() => killIfThere(-(primary.pid ?? 0)))
+    const ended = once(primary, 'exit')
+    /** @type {number[]} */
+    const looks = []
+    if (primary.stdout !== null)
+      createInterface({ input: primary.stdout }).on('line', (line) => {
+        if (line.includes('"forkAuditDone"')) looks.push(Number(JSON.parse(line).ms))
+      })
+    const answer = async () => {
+      const [message] = await Promise.race([once(primary, 'message'), ended.then(() => [null])])
+      if (message === null) throw new Error('the supervisor ended too early')
+      return message
+    }
+    try {
+      await answer()
+      const ask = async (/** @type {string} */ what) => {
+        const answered = answer()
+        primary.send(what)
+        return answered
+      }
+      await use({ ask, looks, env })
+    } finally {
+      if (primary.connected) primary.disconnect()
+      await ended
+      forget()
+    }
+  })
 }
 
 /** @param {string} command @param {string[]} args */

@@ -8,9 +8,13 @@ import { connect, createServer } from 'node:net'
 /** @type {import('node:net').Socket[]} */
 const held = []
 const [sockets, children] = process.argv.slice(2).map(Number)
-process.once('disconnect', () => {
-  // Reset: thousands of connections in time-wait would be part of what is measured next.
+// Reset: thousands of connections in time-wait would be part of what is measured next.
+const resetAll = () => {
   for (const socket of held) socket.resetAndDestroy()
+}
+process.once('SIGTERM', resetAll)
+process.once('disconnect', () => {
+  resetAll()
   process.exit()
 })
 
@@ -21,7 +25,9 @@ for (let n = 0; n < (children ?? 0); n++) {
   pids.push(...below)
 }
 
-const server = createServer((socket) => held.push(socket)).listen(0, '127.0.0.1')
+const server = createServer((socket) => held.push(socket))
+// exclusive: workers of a cluster would share the port, and each other's connections.
+server.listen({ port: 0, host: '127.0.0.1', exclusive: true })
 await once(server, 'listening')
 const address = server.address()
 const port = address !== null && typeof address === 'object' ? address.port : 0
@@ -31,4 +37,5 @@ while (held.length < (sockets ?? 0)) {
   held.push(socket)
   await Promise.all([accepted, once(socket, 'connect')])
 }
-process.send?.(pids)
+// In a worker of ours the message that says so is another one.
+process.send?.(process.env.SUPERVISOR_NAME === undefined ? pids : 'ready')
