@@ -58,17 +58,16 @@ const ECHOES: Partial<Record<Finding['kind'], readonly Finding['kind'][]>> = {
   timeWait: ['connectInRequest'],
 }
 
-const withoutEchoes = (found: readonly Finding[]): Finding[] =>
-  found.filter(
-    ({ kind, endpoint }) =>
-      !found.some(
-        (other) =>
-          ECHOES[kind]?.includes(other.kind) === true &&
-          other.severity === 'problem' &&
-          other.endpoint !== null &&
-          other.endpoint === endpoint,
-      ),
+const withoutEchoes = (found: readonly Finding[]): Finding[] => {
+  const told = new Set(
+    found.flatMap(({ kind, severity, endpoint }) =>
+      severity === 'problem' && endpoint !== null ? [`${kind} ${endpoint}`] : [],
+    ),
   )
+  return found.filter(
+    ({ kind, endpoint }) => !ECHOES[kind]?.some((other) => told.has(`${other} ${endpoint}`)),
+  )
+}
 
 /** What a fork showed and the looks do not show any more is told while its process lives, and is no problem of now. */
 const pastForks = ({ facts, names }: AuditedTree, now: readonly Finding[]): Finding[] =>

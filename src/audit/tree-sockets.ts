@@ -1,6 +1,7 @@
 // The sockets of a look with what they are for the tree: listening, accepted or going out; to which endpoint by its name;
 // opened where, and by which guarded client. Facts, no judgement: that is findings.ts.
 
+import { isIP } from 'node:net'
 import type { SocketOrigin } from '../shared/socket-origins.js'
 import type { AuditFacts, Member } from './audit-facts.js'
 import type { Endpoint, HeldSocket, Snapshot, SocketRow } from './socket-table.js'
@@ -38,7 +39,7 @@ export function* socketsOfTree(
 const judge = (
   pid: number,
   socket: HeldSocket,
-  origins: Map<number, Opened>,
+  origins: Map<string, Opened>,
   ports: ReadonlySet<number>,
   dialled: ReadonlyMap<string, string>,
 ): TreeSocket => {
@@ -69,6 +70,10 @@ export const portsListenedOn = ({ processes }: Snapshot): Set<number> =>
 export const showEndpoint = ({ address, port }: Endpoint): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 
+/** Held though it is ended from here: the other side has not closed, and may never do. */
+export const isEnding = ({ state }: SocketRow): boolean =>
+  state === 'fin-wait-1' || state === 'fin-wait-2' || state === 'closing' || state === 'last-ack'
+
 /** Connections that count: open, or about to be. */
 export const isLive = ({ state }: SocketRow): boolean =>
   state === 'established' || state === 'syn-sent' || state === 'connected'
@@ -78,19 +83,21 @@ interface Opened {
   ageMs: number
 }
 
-const originsByPort = (member: Member | undefined): Map<number, Opened> => {
-  const origins = new Map<number, Opened>()
+const originsByPort = (member: Member | undefined): Map<string, Opened> => {
+  const origins = new Map<string, Opened>()
   for (const origin of member?.origins ?? [])
-    for (const { localPort, ageMs } of origin.open) origins.set(localPort, { origin, ageMs })
+    for (const { localPort, ageMs } of origin.open)
+      origins.set(portsKey(localPort, origin.port), { origin, ageMs })
   return origins
 }
 
-/** The port that was dialled has to be the same too: a local port may be used again at once. */
-const originOf = ({ kind, local, remote }: SocketRow, origins: Map<number, Opened>): Opened | undefined => {
-  if (kind !== 'tcp' || local === null || remote === null) return undefined
-  const opened = origins.get(local.port)
-  return opened?.origin.port === remote.port ? opened : undefined
-}
+const originOf = ({ kind, local, remote }: SocketRow, origins: Map<string, Opened>): Opened | undefined =>
+  kind === 'tcp' && local !== null && remote !== null
+    ? origins.get(portsKey(local.port, remote.port))
+    : undefined
+
+/** The port that was dialled counts too: a local one may be used twice at a time, and again at once. */
+const portsKey = (local: number, remote: number): string => `${local} ${remote}`
 
 /** Who says that it dialled it is believed; otherwise what comes in at a port of ours has been accepted. */
 const directionOf = (
@@ -113,7 +120,9 @@ export function* namesDialled({ look, members, names: lookedUp }: AuditFacts): S
     if (origins.size === 0) continue
     yield* mapInSteps(sockets, (socket) => {
       const opened = originOf(socket, origins)
-      if (opened === undefined || socket.remote === null || opened.origin.host === null) return
+      if (opened === undefined || socket.remote === null) return
+      const { host } = opened.origin
+      if (host === null || isIP(host) !== 0) return
       names.set(showEndpoint(socket.remote), nameOf(socket.remote, opened.origin, lookedUp))
     })
   }
@@ -125,7 +134,8 @@ const nameOf = (
   origin: SocketOrigin | undefined,
   names: ReadonlyMap<string, string>,
 ): string => {
-  if (origin?.host != null) return showEndpoint({ address: origin.host, port: remote.port })
+  if (origin?.host != null && isIP(origin.host) === 0)
+    return showEndpoint({ address: origin.host.toLowerCase(), port: remote.port })
   const shown = showEndpoint(remote)
   return names.get(shown) ?? shown
 }
@@ -159,7 +169,7 @@ export const connectionsByAddress = (
     for (const socket of sockets) {
       if (socket.remote === null || seen.has(socket.inode)) continue
       if (directionOf(socket, false, ports) !== 'outgoing') continue
-      if (!isLive(socket) && socket.state !== 'close-wait') continue
+      if (!isLive(socket) && !isEnding(socket) && socket.state !== 'close-wait') continue
       seen.add(socket.inode)
       const address = showEndpoint(socket.remote)
       counts.set(address, (counts.get(address) ?? 0) + 1)

@@ -11,7 +11,7 @@ import { Slices } from '../audit/slices.js'
 import type { Snapshot } from '../audit/socket-table.js'
 import { inSlices } from '../audit/steps.js'
 import { takeSnapshot } from '../audit/take-snapshot.js'
-import { connectionsByAddress } from '../audit/tree-sockets.js'
+import { connectionsByAddress, portsListenedOn } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
 import type { Finding } from '../shared/finding.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
@@ -86,7 +86,7 @@ export class AuditDesk {
   /** A worker listens at `:8080`. What comes in there was accepted, also when nobody listens any more. */
   listening(address: string): void {
     const [, port] = /:(\d+)$/.exec(address) ?? []
-    if (port !== undefined && this.#listenedPorts.size < MOST_PORTS) this.#listenedPorts.add(Number(port))
+    if (port !== undefined) this.#listens(Number(port))
   }
 
   end(): void {
@@ -99,7 +99,9 @@ export class AuditDesk {
     const { name, forkFindings, status } = this.#options
     const { connectionBudget: budgets } = this.#options.settings()
     const folder = runtimeFolder(process.env)
-    const orphans = await findOrphans(name, folder, new Set(await processTree(process.pid)))
+    const tree = new Set(await processTree(process.pid))
+    const workers = new Set(this.#options.workers().map(({ pid }) => pid))
+    const orphans = await findOrphans(name, folder, tree, workers)
     const slices = new Slices(this.#ending.signal)
     const audited = await lookAndJudge(
       {
@@ -128,8 +130,16 @@ export class AuditDesk {
     return inSlices(makeReport(name, audited), slices)
   }
 
+  #listens(port: number): void {
+    if (this.#listenedPorts.size < MOST_PORTS) this.#listenedPorts.add(port)
+  }
+
   async #look(more: readonly number[]): Promise<Snapshot> {
-    return takeSnapshot([...(await processTree(process.pid)), ...more], { signal: this.#ending.signal })
+    const pids = new Set([...(await processTree(process.pid)), ...more])
+    const look = await takeSnapshot([...pids], { signal: this.#ending.signal })
+    // Who listens now may have closed its listener in the next look, and still have clients.
+    for (const port of portsListenedOn(look)) this.#listens(port)
+    return look
   }
 
   async #ask({ processes }: Snapshot, orphans: ReadonlySet<number>): Promise<Map<number, Member>> {

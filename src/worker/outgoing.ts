@@ -22,7 +22,8 @@ export class Outgoing {
   }
 
   sockets(): SocketOrigins {
-    return [...this.#passed.report(), ...this.#sockets.report()].slice(0, MAX_ORIGINS)
+    const passed = this.#passed.report()
+    return [...this.#sockets.report().slice(0, MAX_ORIGINS - passed.length), ...passed]
   }
 
   connectsInRequests(): ConnectCount[] {

@@ -7,8 +7,8 @@ import type { SocketOrigin } from '../shared/socket-origins.js'
 
 /** How Node calls a `net.Socket` on its way. */
 const SOCKET_MESSAGE = { cmd: 'NODE_HANDLE', type: 'net.Socket' }
-/** Of more the oldest are forgotten, whether they are open or not: who passes that many does it on purpose. */
-const MAX_PASSED = 1_000
+/** Of more the oldest are forgotten, whether they are open or not. */
+const MAX_PASSED = 50
 
 interface Passed {
   host: string
@@ -29,7 +29,9 @@ interface Handle {
 }
 
 export class PassedSockets {
-  readonly #passed: Passed[] = []
+  #passed: Passed[] = []
+  /** What comes with one and the same local port from several peers came in at a listener: sticky sessions. */
+  readonly #listened = new Set<number>()
 
   constructor() {
     const emitter: EventEmitter = process
@@ -60,8 +62,20 @@ export class PassedSockets {
     if (handle?.getsockname?.(local) !== 0 || handle.getpeername?.(remote) !== 0) return
     if (local.port === undefined || remote.port === undefined || remote.address === undefined) return
     const host = remote.address.replace(/^::ffff:/, '')
-    this.#passed.push({ host, port: remote.port, localPort: local.port, since: monotonicNow() })
-    if (this.#passed.length > MAX_PASSED) this.#passed.shift()
+    this.#remember({ host, port: remote.port, localPort: local.port, since: monotonicNow() })
+  }
+
+  #remember(passed: Passed): void {
+    const { host, port, localPort } = passed
+    if (this.#listened.has(localPort)) return
+    const others = this.#passed.filter((other) => other.localPort !== localPort)
+    const isListened = this.#passed.some(
+      (other) => other.localPort === localPort && (other.port !== port || other.host !== host),
+    )
+    if (isListened) {
+      this.#listened.add(localPort)
+      this.#passed = others
+    } else this.#passed = [...others, passed].slice(-MAX_PASSED)
   }
 }
 

@@ -4,7 +4,6 @@
 
 import { subscribe } from 'node:diagnostics_channel'
 import { Socket } from 'node:net'
-import tls from 'node:tls'
 import { type CallSite, placeIn, readTrace, type Trace, takeTrace } from '../shared/call-site.js'
 import { monotonicNow } from '../shared/clock.js'
 import { ownerOf, type SocketOwner } from '../shared/request-context.js'
@@ -40,13 +39,16 @@ export class DialledSockets {
   /** By group: how many are closed. */
   readonly #closed = new Map<string, { origin: SocketOrigin; count: number }>()
 
+  /** Of packages that dial for a protected resource, by package and endpoint. */
+  readonly #owners = new Map<string, SocketOwner>()
+
   constructor(scope: RequestScope) {
     this.#scope = scope
     subscribe('net.client.socket', (message) => {
       const { socket } = message as { socket?: unknown }
       if (socket instanceof Socket) this.#dialled(socket)
     })
-    if (!TLS_IS_PUBLISHED) this.#followTls()
+    if (!ALL_IS_PUBLISHED) this.#followConnect()
   }
 
   /** Where it was dialled; null: not known. */
@@ -84,7 +86,8 @@ export class DialledSockets {
 
   /** In the middle of somebody's `connect()`: as little as possible. */
   #dialled(socket: Socket): void {
-    if (this.#records.has(socket)) return
+    const isUnderWay = this.#records.get(socket)?.trace != null || this.#open.has(socket)
+    if (isUnderWay) return
     const trace = takeTrace(this.#dialled)
     const record: Dialled = {
       host: null,
@@ -113,8 +116,21 @@ export class DialledSockets {
     record.port = remotePort
     record.host ??= remoteAddress ?? null
     record.openedAt = monotonicNow()
+    this.#inheritOwner(record)
     this.#open.set(socket, record)
     socket.once('close', () => this.#gone(socket, record))
+  }
+
+  /**
+   * A pool that a protected resource opened dials again whenever it wants, in the context of whoever asked it: what the same
+   * package dials to the same endpoint is that resource's. Not so with clients of WebSockets and of HTTP, which anybody uses.
+   */
+  #inheritOwner(record: Dialled): void {
+    const { via, host, port } = record
+    if (via === null || NOT_OF_ONE_OWNER.has(via)) return
+    const key = `${via} ${host}:${port}`
+    if (record.owner === null) record.owner = this.#owners.get(key) ?? null
+    else if (this.#owners.size < MAX_CLOSED) this.#owners.set(key, record.owner)
   }
 
   #gone(socket: Socket, record: Dialled): void {
@@ -127,22 +143,24 @@ export class DialledSockets {
   }
 
   /**
-   * Node 20 publishes no socket of `tls.connect()`, and wss: is what most clients dial. So that one function is laid
-   * around: it does what it did, and its socket is recorded.
+   * Node 20 publishes no socket of `tls.connect()`, which is how wss: is dialled, and none of `new Socket().connect()`, which
+   * is how drivers of databases dial. So that one method is laid around: it does what it did, and its socket is recorded.
    */
-  #followTls(): void {
-    const { connect } = tls
-    const followed = (...args: unknown[]): unknown => {
-      const socket: unknown = Reflect.apply(connect, tls, args)
-      if (socket instanceof Socket) this.#dialled(socket)
-      return socket
+  #followConnect(): void {
+    const { connect } = Socket.prototype
+    const dialled = (socket: Socket): void => this.#dialled(socket)
+    const followed = function (this: Socket, ...args: unknown[]): unknown {
+      dialled(this)
+      return Reflect.apply(connect, this, args)
     }
     Object.defineProperty(followed, 'name', { value: 'connect' })
-    Reflect.set(tls, 'connect', followed)
+    Reflect.set(Socket.prototype, 'connect', followed)
   }
 }
 
-const TLS_IS_PUBLISHED = Number.parseInt(process.versions.node, 10) >= 22
+const NOT_OF_ONE_OWNER: ReadonlySet<string> = new Set(['ws', 'http'])
+
+const ALL_IS_PUBLISHED = Number.parseInt(process.versions.node, 10) >= 22
 
 const originOf = (socket: Socket, record: Dialled): SocketOrigin => {
   const { host, port, at, via, webSocket, mark } = record

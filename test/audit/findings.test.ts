@@ -61,7 +61,7 @@ t.test('one socket in two processes is a finding that names both', async (t) => 
     severity: 'problem',
     pid: WORKER,
     endpoint: '10.0.0.7:443',
-    count: 2,
+    count: 1,
   })
   t.equal(finding.who, 'worker 0 (pid 100, generation 2)')
   t.match(
@@ -75,7 +75,7 @@ t.test(
   async (t) => {
     const held = connection(40)
     const finding = only(findingsOf(facts({ [PRIMARY]: [held], [WORKER]: [held], [SIBLING]: [held] })))
-    t.match(finding, { kind: 'sharedSocket', pid: PRIMARY, count: 3, who: 'primary (pid 9)' })
+    t.match(finding, { kind: 'sharedSocket', pid: PRIMARY, count: 1, who: 'primary (pid 9)' })
     t.match(
       finding.what,
       /fd 40, and so have worker 0 .*, worker 1 .*: it came from whoever started the supervisor/,
@@ -84,6 +84,47 @@ t.test(
   },
 )
 
+t.test('many shared sockets of one cause are one finding', async (t) => {
+  const held = Array.from({ length: 2_000 }, (_, at) => accepted(20 + at, 8080))
+  const all = { [PRIMARY]: [listener(18, 8080)], [WORKER]: held, [SIBLING]: held }
+  const finding = only(findingsOf(facts(all)))
+  t.match(finding, { kind: 'sharedSocket', count: 2_000, what: /, and 1999 more like it$/ })
+})
+
+t.test('a unix socket that came down from the launcher is a note', async (t) => {
+  const held = unixSocket(40)
+  t.match(found(facts({ [PRIMARY]: [held], [WORKER]: [held] })), [/^sharedSocket note 1/])
+})
+
+t.test('what waits in the primary for a worker, and a look-up of a name, are no problems', async (t) => {
+  const waiting = [20, 21, 22, 23].map((fd) => accepted(fd, 8080, { state: 'close-wait' }))
+  t.match(found(facts({ [PRIMARY]: [listener(18, 8080), ...waiting] })), [/^closeWait note 4/])
+  const dns = { kind: 'udp' as const, state: 'connected' as const, remote: { address: '10.0.0.2', port: 53 } }
+  t.same(found(facts({ [PRIMARY]: [connection(30, dns)] })), [])
+})
+
+t.test('what is ended from here alone is still held', async (t) => {
+  const held = connections(20, { state: 'fin-wait-2' })
+  t.match(found(facts({ [WORKER]: held })), [/^unguardedPile problem 20/])
+})
+
+t.test('a budget by name counts what was dialled by address too', async (t) => {
+  const [byName, byAddress] = [connection(22), connection(23)]
+  const tree = members(
+    member(WORKER, 'worker', [origin([byName])]),
+    member(SIBLING, 'worker', [origin([byAddress], { host: '10.0.0.7' })]),
+  )
+  const all = facts(
+    { [WORKER]: [byName], [SIBLING]: [byAddress] },
+    {
+      members: tree,
+      names: new Map([['10.0.0.7:443', 'api.example.com:443']]),
+      budgets: { 'api.example.com:443': 1 },
+    },
+  )
+  t.match(found(all), [/^overBudget problem 2/])
+})
+
 t.test('what is shared by design is no finding', async (t) => {
   const stdio = unixSocket(1)
   const listening = listener(18, 8080)
@@ -91,7 +132,7 @@ t.test('what is shared by design is no finding', async (t) => {
   const shared = [stdio, listening, datagrams]
   t.same(found(facts({ [PRIMARY]: shared, [WORKER]: shared, [SIBLING]: shared })), [])
   const outgoing = { ...datagrams, state: 'connected' as const, remote: UPSTREAM }
-  t.match(found(facts({ [WORKER]: [outgoing], [SIBLING]: [outgoing] })), [/^sharedSocket problem 2 worker 0/])
+  t.match(found(facts({ [WORKER]: [outgoing], [SIBLING]: [outgoing] })), [/^sharedSocket problem 1 worker 0/])
   // A listener that a grandchild has too keeps the port taken after the service has gone.
   const tree = members(member(200, 'descendant', null))
   t.match(found(facts({ [WORKER]: [listening], 200: [listening] }, { members: tree })), [

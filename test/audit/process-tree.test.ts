@@ -15,6 +15,9 @@ t.teardown(() => delete process.env.FORKSAFE_AUDIT_SOURCE)
 /** A shell that waits for nobody: one child has ended, one has a child of its own. */
 const FAMILY = 'sleep 0 & (sleep 300 & wait) & exec sleep 300'
 
+/** Not a shell that is about to become it. */
+const isSleep = (pid: number): boolean => /^sleep 300$/.test(processRow(pid)?.command.trim() ?? '')
+
 for (const source of ['proc', 'lsof']) {
   t.test(`a tree as ${source === 'proc' ? '/proc' : 'ps'} tells it`, async (t) => {
     process.env.FORKSAFE_AUDIT_SOURCE = source
@@ -27,7 +30,7 @@ for (const source of ['proc', 'lsof']) {
     })
     const tree = await eventually(
       () => processTree(pid),
-      (pids) => pids.length === 3 && processRow(pids[1] ?? 0)?.command.includes('sleep 300') === true,
+      (pids) => pids.length === 3 && [pids[0], pids[2]].every((each) => isSleep(each ?? 0)),
       { what: 'a shell that has become sleep, its child and the child of that' },
     )
     t.same(

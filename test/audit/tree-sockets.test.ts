@@ -105,5 +105,9 @@ t.test('a history counts what goes out, each socket once', async (t) => {
     [WORKER]: [...connections(3), shared, accepted(40, 8080), connection(50, { state: 'fin-wait-2' })],
     [SIBLING]: [shared, connection(51, { state: 'close-wait' })],
   })
-  t.same([...connectionsByAddress(seen, new Set())], [['10.0.0.7:443', 5]])
+  t.same(
+    [...connectionsByAddress(seen, new Set())],
+    [['10.0.0.7:443', 6]],
+    'also one that is ended from here alone',
+  )
 })

@@ -50,7 +50,7 @@ for (const [app, file, needs] of answeringTheirPid) {
   t.test(`${app}: no request fails in rolling restarts`, needs, async (t) => {
     const port = await freePort()
     const supervisor = startSupervisor(t, {
-      args: [join(FIXTURES, file), '--workers', '2'],
+      args: [join(FIXTURES, file), '--workers', '2', '--min-uptime', '200ms'],
       env: { PORT: String(port) },
     })
     await rollUnderLoad(t, supervisor, { port })

@@ -17,19 +17,22 @@ export const closeWaits = ({ sockets, facts, who, role, isStill }: AuditedTree):
     const { pid, endpoint } = first
     // A worker whose loop stands still has not come to it: what it does not close is not the fault of its code.
     const isBlocked = role(pid) === 'worker' && facts.members.get(pid)?.origins === null
+    // It hands over what comes in when a worker takes it; who gave up meanwhile waits there too.
+    const isWaiting = role(pid) === 'primary' && endpoint === null
     const sites = [...new Set(held.flatMap(({ origin }) => origin?.at ?? []))]
     const opened = sites.length === 0 ? '' : `, opened at ${sites.slice(0, 3).join(', ')}`
     return [
       {
         kind: 'closeWait',
-        severity: held.length >= PILE && !isBlocked ? 'problem' : 'note',
+        severity: held.length >= PILE && !isBlocked && !isWaiting ? 'problem' : 'note',
         who: who(pid),
         pid,
         endpoint,
-        what: `has not closed ${many(held.length, 'connection')} ${endpoint === null ? `of ${placeOf(first)}` : `to ${endpoint}`} that the other side has closed (CLOSE_WAIT)${opened}${isBlocked ? '; it does not answer, its event loop may stand still' : ''}`,
-        todo: isBlocked
-          ? 'look at what it is doing: supervisor status shows the delay of its event loop'
-          : "read each connection to its end and close it: 'end' without end() or destroy() (allowHalfOpen) leaves it like this",
+        what: `has not closed ${many(held.length, 'connection')} ${endpoint === null ? `of ${placeOf(first)}` : `to ${endpoint}`} that the other side has closed (CLOSE_WAIT)${opened}${isBlocked ? '; it does not answer, its event loop may stand still' : ''}${isWaiting ? '; they wait until a worker takes them' : ''}`,
+        todo:
+          isBlocked || isWaiting
+            ? 'look at what the workers are doing: supervisor status shows the delay of their event loops'
+            : "read each connection to its end and close it: 'end' without end() or destroy() (allowHalfOpen) leaves it like this",
         count: held.length,
       },
     ]

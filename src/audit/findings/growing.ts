@@ -13,6 +13,8 @@ export const growing = ({ trends, sockets, who }: AuditedTree): Finding[] =>
     if (growth === null || growth.steps < MIN_STEPS || !growth.isGoingOn) return []
     const { from, to, perHour } = growth
     const held = sockets.filter((each) => each.endpoint === endpoint)
+    // Guarded clients come with workers, one by one in a scale-up, and are counted by connectionBudget.
+    if (held.length > 0 && held.every(({ origin }) => origin?.client != null)) return []
     const pids = new Set(held.map(({ pid }) => pid))
     const [only] = pids
     const sites = [...new Set(held.flatMap(({ origin }) => (origin?.client === null && origin.at) || []))]

@@ -20,7 +20,10 @@ export const sharedSockets = ({ sockets, who, role, isStill }: AuditedTree): Fin
       // Handed over, or in a process that is just being forked, it is in two for a moment.
       holders.filter(({ pid, socket }) => isStill(pid, socket)).length > 1,
   )
-  return shared.map((holders) => {
+  // As many as they may be, of one cause they are one finding.
+  const alike = groupBy(shared, (holders) => causeOf(holders, role)).values()
+  return [...alike].map((group): Finding => {
+    const holders = group[0] ?? []
     const pids = [...new Set(holders.map(({ pid }) => pid))]
     const [first] = holders
     const fds = new Set(holders.map(({ socket }) => socket.fd))
@@ -34,19 +37,32 @@ export const sharedSockets = ({ sockets, who, role, isStill }: AuditedTree): Fin
     const at = holders.find(({ origin }) => origin?.at != null)?.origin?.at
     return {
       kind: 'sharedSocket',
-      severity: 'problem',
+      // A unix socket that came down from the session of whoever started us is nobody's connection to anywhere.
+      severity: isInherited && first?.socket.kind === 'unix' ? 'note' : 'problem',
       who: who(pid),
       pid,
       endpoint: first?.endpoint ?? null,
       what: isInherited
         ? `has ${what} at fd ${fd}, and so ${others.length === 1 ? 'has' : 'have'} ${others.join(', ')}: it came from whoever started the supervisor`
-        : `has ${what} at fd ${fdOf(holders, pid)} in common with ${others.join(', ')}${at == null ? '' : `, opened at ${at}`}`,
+        : `has ${what} at fd ${fdOf(holders, pid)} in common with ${others.join(', ')}${at == null ? '' : `, opened at ${at}`}${group.length === 1 ? '' : `, and ${group.length - 1} more like it`}`,
       todo: isInherited
         ? `close it where the supervisor is started: exec ${fd}>&-`
         : 'open it in the process that uses it, after the fork, and do not pass it with send()',
-      count: pids.length,
+      count: group.length,
     }
   })
+}
+
+/** Who has it, and what it is: by the endpoint, or the port at which it came in. */
+const causeOf = (holders: readonly TreeSocket[], role: AuditedTree['role']): string => {
+  const pids = [...new Set(holders.map(({ pid }) => pid))].sort((a, b) => a - b)
+  const [first] = holders
+  const isPrimarys = pids.some((pid) => role(pid) === 'primary')
+  const fds = new Set(holders.map(({ socket }) => socket.fd))
+  // Each descriptor of a launcher has to be closed by itself.
+  const fd = isPrimarys && fds.size === 1 ? first?.socket.fd : ''
+  const place = first?.endpoint ?? first?.socket.local?.port ?? first?.socket.path ?? ''
+  return `${pids} ${first?.socket.kind} ${first?.direction} ${place} ${fd}`
 }
 
 /** Workers share listeners where node hands no connections over (SCHED_NONE), and always the UDP sockets of node:dgram. */

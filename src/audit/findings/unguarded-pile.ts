@@ -4,7 +4,7 @@
 import type { Finding } from '../../shared/finding.js'
 import type { SocketOrigin } from '../../shared/socket-origins.js'
 import { type AuditedTree, groupBy, many } from '../audited-tree.js'
-import { isLive, type TreeSocket } from '../tree-sockets.js'
+import { isEnding, isLive, type TreeSocket } from '../tree-sockets.js'
 
 /** One for each of two purposes, or the old one beside the new one, may be meant. */
 const WEB_SOCKETS = 3
@@ -24,7 +24,7 @@ export const unguardedPiles = (tree: AuditedTree): Finding[] => {
   const unguarded = tree.sockets.filter(
     ({ pid, socket, direction, origin }) =>
       direction === 'outgoing' &&
-      isLive(socket) &&
+      (isLive(socket) || isEnding(socket)) &&
       tree.isStill(pid, socket) &&
       tree.role(pid) !== 'primary' &&
       tree.role(pid) !== 'orphan' &&
