@@ -4,9 +4,9 @@ import type { Finding } from '../shared/finding.js'
 import type { AuditFacts, Role } from './audit-facts.js'
 import type { Audited } from './audit-looks.js'
 import { groupBy } from './audited-tree.js'
-import type { SocketKind, SocketState } from './socket-table.js'
+import { type SocketKind, type SocketState, showEndpoint } from './socket-table.js'
 import { mapInSteps, type Steps } from './steps.js'
-import { type Direction, isLive, showEndpoint, type TreeSocket } from './tree-sockets.js'
+import { type Direction, isLive, type TreeSocket } from './tree-sockets.js'
 import { growthOf, type Trend } from './trend.js'
 
 export interface AuditReport {

@@ -30,6 +30,13 @@ export interface Endpoint {
   port: number
 }
 
+/** `127.0.0.1:80`, `[::1]:80`; port 0 as `*`. */
+export const showEndpoint = ({ address, port }: Endpoint): string =>
+  `${address.includes(':') ? `[${address}]` : address}:${port === 0 ? '*' : port}`
+
+/** Stdin, stdout and stderr are at 0 to this: shared by whoever starts whom. */
+export const LAST_STDIO = 2
+
 export interface SocketRow {
   /** Two processes with the same inode hold the same socket. 0: no process holds it. */
   inode: number

@@ -4,7 +4,13 @@
 import { isIP } from 'node:net'
 import type { SocketOrigin } from '../shared/socket-origins.js'
 import type { AuditFacts, Member } from './audit-facts.js'
-import type { Endpoint, HeldSocket, Snapshot, SocketRow } from './socket-table.js'
+import {
+  type Endpoint,
+  type HeldSocket,
+  type Snapshot,
+  type SocketRow,
+  showEndpoint,
+} from './socket-table.js'
 import { mapInSteps, type Steps } from './steps.js'
 
 /** `other`: it has no peer, or is no socket of a network. */
@@ -65,10 +71,6 @@ export const portsListenedOn = ({ processes }: Snapshot): Set<number> =>
       ),
     ),
   )
-
-/** `127.0.0.1:80`, `[::1]:80`. */
-export const showEndpoint = ({ address, port }: Endpoint): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 
 /** Held though it is ended from here: the other side has not closed, and may never do. */
 export const isEnding = ({ state }: SocketRow): boolean =>

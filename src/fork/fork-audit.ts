@@ -5,8 +5,13 @@
 // Shared by design are: stdio; what listens, and UDP sockets that are bound (node:cluster hands them out, and so may an
 // app); connections that came in on a listener of the primary, which the round robin hands over while it still has them.
 
-import { formatEndpoint } from '../audit/describe-socket.js'
-import type { HeldSocket, ProcessSockets, SocketRow } from '../audit/socket-table.js'
+import {
+  type HeldSocket,
+  LAST_STDIO,
+  type ProcessSockets,
+  type SocketRow,
+  showEndpoint,
+} from '../audit/socket-table.js'
 import type { Finding } from '../shared/finding.js'
 
 /** fd of each socket by inode, as src/audit/socket-inodes.ts reads it. */
@@ -44,7 +49,6 @@ export interface ForkFinding {
   ids: number[]
 }
 
-const LAST_STDIO_FD = 2
 /** A look-up of c-ares is a connected UDP socket of the resolver, for as long as the answer takes. */
 const DNS_PORT = 53
 
@@ -57,8 +61,7 @@ export const sharedInodes = (processes: readonly SocketInodes[]): Set<number> =>
       if (seen.has(inode)) shared.add(inode)
       seen.add(inode)
     }
-  for (const inodes of processes)
-    for (const [inode, fd] of inodes) if (fd <= LAST_STDIO_FD) shared.delete(inode)
+  for (const inodes of processes) for (const [inode, fd] of inodes) if (fd <= LAST_STDIO) shared.delete(inode)
   return shared
 }
 
@@ -204,7 +207,7 @@ function* connectionsInPrimary({
     const windows = atFork.filter(({ inodes }) => inodes.has(socket.inode))
     if (windows.length === 0 || seen.has(socket.inode)) continue
     seen.add(socket.inode)
-    if (socket.fd <= LAST_STDIO_FD || !isUpstream(socket) || isAccepted(socket, listening)) continue
+    if (socket.fd <= LAST_STDIO || !isUpstream(socket) || isAccepted(socket, listening)) continue
     // What the launcher left is a finding of its own.
     if (isInherited(socket.fd)) continue
     const endpoint = endpointOf(socket)
@@ -246,7 +249,7 @@ const nameWorker = ({ slot, pid, generation }: AuditedWorker): string =>
 const endpointOf = ({ kind, local, remote, path }: SocketRow): string | null => {
   if (kind === 'unix') return path
   const endpoint = remote ?? local
-  return endpoint === null ? null : formatEndpoint(endpoint)
+  return endpoint === null ? null : showEndpoint(endpoint)
 }
 
 /** `connection to 10.0.0.1:443`, `listening socket 0.0.0.0:80`. */

@@ -13,6 +13,7 @@ import { inSlices } from '../audit/steps.js'
 import { takeSnapshot } from '../audit/take-snapshot.js'
 import { connectionsByAddress, portsListenedOn } from '../audit/tree-sockets.js'
 import { TrendHistory } from '../audit/trend.js'
+import type { AuditedWorker } from '../fork/fork-audit.js'
 import type { Finding } from '../shared/finding.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
 import { resourcesNewestFirst } from '../shared/resources.js'
@@ -25,13 +26,6 @@ import { OwnSockets } from './own-sockets.js'
 import { SocketAsks } from './socket-asks.js'
 import { staleRecords } from './stale-records.js'
 import type { StatusReader } from './status-reader.js'
-
-export interface AuditedWorker {
-  id: number
-  pid: number
-  slot: number
-  generation: number
-}
 
 export interface AuditDeskOptions {
   name: string

@@ -2,7 +2,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { showEndpoint } from '../audit/tree-sockets.js'
+import { showEndpoint } from '../audit/socket-table.js'
 import { settledWithin } from '../shared/settled-within.js'
 
 /** ms. What is not known by then is not known: an audit does not wait for a name server. */

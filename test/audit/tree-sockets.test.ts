@@ -4,8 +4,9 @@ import t from 'tap'
 import type { AuditFacts } from '../../src/audit/audit-facts.js'
 import { auditedTree as stepsOfTree } from '../../src/audit/audited-tree.js'
 import { countPort } from '../../src/audit/count-port.js'
+import { showEndpoint } from '../../src/audit/socket-table.js'
 import { atOnce } from '../../src/audit/steps.js'
-import { connectionsByAddress, showEndpoint } from '../../src/audit/tree-sockets.js'
+import { connectionsByAddress } from '../../src/audit/tree-sockets.js'
 import {
   accepted,
   connection,

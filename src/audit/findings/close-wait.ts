@@ -2,7 +2,7 @@
 
 import type { Finding } from '../../shared/finding.js'
 import { type AuditedTree, groupBy, many } from '../audited-tree.js'
-import { showEndpoint } from '../tree-sockets.js'
+import { showEndpoint } from '../socket-table.js'
 
 /** One or two may be about to be read to their end; three at once that stay are a pile. */
 const PILE = 3

@@ -2,10 +2,8 @@
 
 import type { Finding } from '../../shared/finding.js'
 import { type AuditedTree, groupBy } from '../audited-tree.js'
-import { showEndpoint, type TreeSocket } from '../tree-sockets.js'
-
-/** Stdin, stdout and stderr are shared by whoever starts whom. */
-const LAST_STDIO = 2
+import { LAST_STDIO, showEndpoint } from '../socket-table.js'
+import type { TreeSocket } from '../tree-sockets.js'
 
 export const sharedSockets = ({ sockets, who, role, isStill }: AuditedTree): Finding[] => {
   const byInode = groupBy(

@@ -4,8 +4,8 @@
 import type { Finding } from '../../shared/finding.js'
 import type { AuditFacts } from '../audit-facts.js'
 import { type AuditedTree, groupBy } from '../audited-tree.js'
-import type { Endpoint } from '../socket-table.js'
-import { portsListenedOn, showEndpoint, type TreeSocket } from '../tree-sockets.js'
+import { type Endpoint, showEndpoint } from '../socket-table.js'
+import { portsListenedOn, type TreeSocket } from '../tree-sockets.js'
 
 /** More than three connections a second for the whole minute, to one place. */
 const PILE = 200

@@ -1,7 +1,6 @@
 // supervisor audit: who holds which sockets, and what of it does not belong. Of a running supervisor, which knows what should
 // be there, or with --pid of any tree of processes, seen from this one.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
 import type { AuditReport } from '../../audit/audit-report.js'
 import { ForksafeError } from '../../shared/errors.js'
@@ -9,6 +8,7 @@ import { invalidOption, readWholeNumber } from '../../shared/option-values.js'
 import { isAlive, processIdentity } from '../../shared/process-identity.js'
 import { type Call, type Command, clientFor } from '../command.js'
 import { renderAudit } from '../render/audit.js'
+import { pauseBeforeNextLook } from '../watch-pause.js'
 import { nameOption } from './name-option.js'
 
 const WATCH_INTERVAL = 2_000
@@ -77,7 +77,7 @@ const showCount = async (call: Call, port: number, source: Source): Promise<numb
     const count = await source.countPort(port)
     if (call.isJson) screen.json({ port, count })
     else screen.line(String(count))
-    if (call.flags.watch !== true || !(await pause(call))) return 0
+    if (call.flags.watch !== true || !(await pauseBeforeNextLook(call, WATCH_INTERVAL))) return 0
   }
 }
 
@@ -93,7 +93,7 @@ const show = async (call: Call, source: Source, isWhole: boolean): Promise<numbe
       screen.write(`${flags.watch === true && screen.isLive ? CLEAR : ''}${text}`)
     }
     first ??= report
-    if (flags.watch !== true || !(await pause(call))) return exitCodeOf(report)
+    if (flags.watch !== true || !(await pauseBeforeNextLook(call, WATCH_INTERVAL))) return exitCodeOf(report)
   }
 }
 
@@ -101,13 +101,3 @@ const exitCodeOf = ({ findings }: AuditReport): number =>
   findings.some(({ severity }) => severity === 'problem') ? FOUND_SOMETHING : 0
 
 const mistake = (message: string): ForksafeError => new ForksafeError('FORKSAFE_ERR_OPTION_INVALID', message)
-
-/** False when nobody looks any more. */
-const pause = async ({ screen }: Call): Promise<boolean> => {
-  try {
-    await delay(WATCH_INTERVAL, undefined, { signal: screen.closed })
-    return true
-  } catch {
-    return false
-  }
-}

@@ -1,9 +1,9 @@
 // supervisor status: one look at a running supervisor, or with --watch one each second.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
-import { type Call, type Command, clientFor } from '../command.js'
+import { type Command, clientFor } from '../command.js'
 import { renderStatus } from '../render/status.js'
+import { pauseBeforeNextLook } from '../watch-pause.js'
 import { nameOption } from './name-option.js'
 
 const WATCH_INTERVAL = 1_000
@@ -29,17 +29,7 @@ export const statusCommand: Command = {
         const text = renderStatus(status, { colors: screen.colors, now: Date.now() })
         screen.write(`${flags.watch === true && screen.isLive ? CLEAR : ''}${text}`)
       }
-      if (flags.watch !== true || !(await pause(call))) return 0
+      if (flags.watch !== true || !(await pauseBeforeNextLook(call, WATCH_INTERVAL))) return 0
     }
   },
-}
-
-/** False when nobody looks any more. */
-const pause = async ({ screen }: Call): Promise<boolean> => {
-  try {
-    await delay(WATCH_INTERVAL, undefined, { signal: screen.closed })
-    return true
-  } catch {
-    return false
-  }
 }
