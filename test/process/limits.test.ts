@@ -48,10 +48,13 @@ const letDo = ({ port }: World, pid: number, path: string): Promise<unknown> =>
 /** Settles when the worker is gone and another one serves in its slot. */
 const replaced = async ({ supervisor, pids }: World, pid: number): Promise<number> => {
   const slot = pids.indexOf(pid)
-  const isReplaced = ({ workers }: SupervisorStatus) =>
-    processRow(pid) === null && workers.some((row) => row.slot === slot && row.state === 'ready')
+  // The status may be older than the end of the process, and still show it as the one that serves.
+  const successorIn = ({ workers }: SupervisorStatus) =>
+    workers.find((row) => row.slot === slot && row.state === 'ready' && row.pid !== pid)
+  const isReplaced = (status: SupervisorStatus) =>
+    processRow(pid) === null && successorIn(status) !== undefined
   const status = await supervisor.waitForStatus(isReplaced, `worker ${pid} to be replaced`, REPLACED_WITHIN)
-  return status.workers.find((row) => row.slot === slot && row.state === 'ready')?.pid ?? 0
+  return successorIn(status)?.pid ?? 0
 }
 
 const slotOf = ({ workers }: SupervisorStatus, slot: number) => workers.find((row) => row.slot === slot)
