@@ -5,6 +5,7 @@ import { factsOf } from '../../src/audit/audit-facts.js'
 import type { HeldSocket } from '../../src/audit/socket-table.js'
 import type { Trend } from '../../src/audit/trend.js'
 import type { Finding } from '../../src/shared/finding.js'
+import { matchEach } from '../support/match-each.js'
 import {
   accepted,
   connection,
@@ -93,19 +94,19 @@ t.test('many shared sockets of one cause are one finding', async (t) => {
 
 t.test('a unix socket that came down from the launcher is a note', async (t) => {
   const held = unixSocket(40)
-  t.match(found(facts({ [PRIMARY]: [held], [WORKER]: [held] })), [/^sharedSocket note 1/])
+  matchEach(t, found(facts({ [PRIMARY]: [held], [WORKER]: [held] })), [/^sharedSocket note 1/])
 })
 
 t.test('what waits in the primary for a worker, and a look-up of a name, are no problems', async (t) => {
   const waiting = [20, 21, 22, 23].map((fd) => accepted(fd, 8080, { state: 'close-wait' }))
-  t.match(found(facts({ [PRIMARY]: [listener(18, 8080), ...waiting] })), [/^closeWait note 4/])
+  matchEach(t, found(facts({ [PRIMARY]: [listener(18, 8080), ...waiting] })), [/^closeWait note 4/])
   const dns = { kind: 'udp' as const, state: 'connected' as const, remote: { address: '10.0.0.2', port: 53 } }
   t.same(found(facts({ [PRIMARY]: [connection(30, dns)] })), [])
 })
 
 t.test('what is ended from here alone is still held', async (t) => {
   const held = connections(20, { state: 'fin-wait-2' })
-  t.match(found(facts({ [WORKER]: held })), [/^unguardedPile problem 20/])
+  matchEach(t, found(facts({ [WORKER]: held })), [/^unguardedPile problem 20/])
 })
 
 t.test('a budget by name counts what was dialled by address too', async (t) => {
@@ -122,7 +123,7 @@ t.test('a budget by name counts what was dialled by address too', async (t) => {
       budgets: { 'api.example.com:443': 1 },
     },
   )
-  t.match(found(all), [/^overBudget problem 2/])
+  matchEach(t, found(all), [/^overBudget problem 2/])
 })
 
 t.test('what is shared by design is no finding', async (t) => {
@@ -132,10 +133,12 @@ t.test('what is shared by design is no finding', async (t) => {
   const shared = [stdio, listening, datagrams]
   t.same(found(facts({ [PRIMARY]: shared, [WORKER]: shared, [SIBLING]: shared })), [])
   const outgoing = { ...datagrams, state: 'connected' as const, remote: UPSTREAM }
-  t.match(found(facts({ [WORKER]: [outgoing], [SIBLING]: [outgoing] })), [/^sharedSocket problem 1 worker 0/])
+  matchEach(t, found(facts({ [WORKER]: [outgoing], [SIBLING]: [outgoing] })), [
+    /^sharedSocket problem 1 worker 0/,
+  ])
   // A listener that a grandchild has too keeps the port taken after the service has gone.
   const tree = members(member(200, 'descendant', null))
-  t.match(found(facts({ [WORKER]: [listening], 200: [listening] }, { members: tree })), [
+  matchEach(t, found(facts({ [WORKER]: [listening], 200: [listening] }, { members: tree })), [
     /^sharedSocket problem/,
   ])
 })
@@ -170,7 +173,7 @@ t.test('a connection that a worker was handed is a finding, unless it came in at
   t.same(found(facts(tree, { members: handed(sticky, 50_023) })), [])
   // Shared as well, it is told as that.
   const both = { [PRIMARY]: [{ ...held, fd: 30 }], [WORKER]: [held] }
-  t.match(found(facts(both, { members: handed(held, 443) })), [/^sharedSocket/])
+  matchEach(t, found(facts(both, { members: handed(held, 443) })), [/^sharedSocket/])
 })
 
 t.test('a connection of the primary is a finding unless a guarded client owns it', async (t) => {
@@ -185,9 +188,11 @@ t.test('a connection of the primary is a finding unless a guarded client owns it
     /api\.example\.com:443 .*, opened at app\/feed\.js:12:5/,
   )
   // What nobody saw being dialled may be that of a resource that is open, as long as there are not more.
-  t.match(found(facts({ [PRIMARY]: held }, { resources: ['redis'] })), [/^connectionInPrimary problem 1/])
+  matchEach(t, found(facts({ [PRIMARY]: held }, { resources: ['redis'] })), [
+    /^connectionInPrimary problem 1/,
+  ])
   t.same(found(facts({ [PRIMARY]: held }, { resources: ['redis', 'feed'] })), [])
-  t.match(found(facts({ [PRIMARY]: held }, { members: known, resources: ['redis', 'feed'] })), [
+  matchEach(t, found(facts({ [PRIMARY]: held }, { members: known, resources: ['redis', 'feed'] })), [
     /^connectionInPrimary problem 2/,
   ])
   // Who probes /livez is no upstream.
@@ -196,7 +201,7 @@ t.test('a connection of the primary is a finding unless a guarded client owns it
 
 t.test('the primary’s connection that a worker has too is told once, as shared', async (t) => {
   const held = connection(22)
-  t.match(found(facts({ [PRIMARY]: [held], [WORKER]: [held] })), [/^sharedSocket/])
+  matchEach(t, found(facts({ [PRIMARY]: [held], [WORKER]: [held] })), [/^sharedSocket/])
 })
 
 t.test('an orphan is a finding when it holds something of a network', async (t) => {
@@ -204,16 +209,19 @@ t.test('an orphan is a finding when it holds something of a network', async (t) 
   const finding = only(findingsOf(facts({ 300: [connection(22)] }, { members: tree })))
   t.match(finding, { kind: 'orphan', severity: 'problem', pid: 300, who: 'process 300 (node 300.js)' })
   t.match(finding.todo, /kill 300/)
-  t.match(found(facts({ 300: [listener(22, 8080)] }, { members: tree })), [/^orphan problem 1/])
+  matchEach(t, found(facts({ 300: [listener(22, 8080)] }, { members: tree })), [/^orphan problem 1/])
   t.same(found(facts({ 300: [unixSocket(1)] }, { members: tree })), [])
 })
 
 t.test('three connections in CLOSE_WAIT to one endpoint are a problem, fewer a note', async (t) => {
   const stuck = (count: number): HeldSocket[] => connections(count, { state: 'close-wait' })
-  t.match(found(facts({ [WORKER]: stuck(3) })), ['closeWait problem 3 worker 0 (pid 100, generation 2)'])
-  t.match(found(facts({ [WORKER]: stuck(2) })), ['closeWait note 2 worker 0 (pid 100, generation 2)'])
+  matchEach(t, found(facts({ [WORKER]: stuck(3) })), ['closeWait problem 3 worker 0 (pid 100, generation 2)'])
+  matchEach(t, found(facts({ [WORKER]: stuck(2) })), ['closeWait note 2 worker 0 (pid 100, generation 2)'])
   const elsewhere = connections(2, { state: 'close-wait', remote: { address: '10.0.0.8', port: 443 } })
-  t.match(found(facts({ [WORKER]: [...stuck(2), ...elsewhere] })), [/closeWait note 2/, /closeWait note 2/])
+  matchEach(t, found(facts({ [WORKER]: [...stuck(2), ...elsewhere] })), [
+    /closeWait note 2/,
+    /closeWait note 2/,
+  ])
   const fromClients = Array.from({ length: 4 }, (_, at) => accepted(30 + at, 8080, { state: 'close-wait' }))
   t.match(
     only(findingsOf(facts({ [PRIMARY]: [listener(18, 8080)], [WORKER]: fromClients }))).what,
@@ -224,19 +232,19 @@ t.test('three connections in CLOSE_WAIT to one endpoint are a problem, fewer a n
 t.test('CLOSE_WAIT in a worker that does not answer is a note: it has not come to it', async (t) => {
   const silent = members(member(WORKER, 'worker', null))
   const stuck = connections(9, { state: 'close-wait' })
-  t.match(found(facts({ [WORKER]: stuck }, { members: silent })), [/^closeWait note 9/])
+  matchEach(t, found(facts({ [WORKER]: stuck }, { members: silent })), [/^closeWait note 9/])
 })
 
 t.test('200 connections in TIME_WAIT to one endpoint of the tree are a problem', async (t) => {
   const pile = (count: number, tree: Record<number, HeldSocket[]>) =>
     factsOf(look(tree, { unowned: unowned(count, 'time-wait') }), members())
   const goesThere = { [WORKER]: [connection(20)] }
-  t.match(found(pile(200, goesThere)), ['timeWait problem 200 this supervisor'])
+  matchEach(t, found(pile(200, goesThere)), ['timeWait problem 200 this supervisor'])
   t.same(found(pile(199, goesThere)), [])
   t.same(found(pile(5_000, {})), [], 'of somebody else on this machine')
   const closed = members(member(WORKER, 'worker', [origin([], { opened: 900, closed: 900 })]))
   const names = new Map([['10.0.0.7:443', 'api.example.com:443']])
-  t.match(found({ ...pile(900, {}), members: closed, names }), [/^timeWait problem 900/])
+  matchEach(t, found({ ...pile(900, {}), members: closed, names }), [/^timeWait problem 900/])
   // Clients of ours that went: they are closed by us, and stay behind at our port.
   const clients = unowned(900, 'time-wait', { local: { address: '10.0.0.1', port: 8080 } })
   t.same(
@@ -264,7 +272,7 @@ t.test('more connections than the budget are a problem that counts them by proce
   t.match(finding, { kind: 'overBudget', severity: 'problem', count: 2, who: 'this supervisor', pid: null })
   t.match(finding.what, /worker 0 \(pid 100, generation 2\): 1; worker 1 \(pid 101, generation 2\): 1/)
   t.same(found(budget(2)), [])
-  t.match(found(budget(0)), [/^overBudget/])
+  matchEach(t, found(budget(0)), [/^overBudget/])
 })
 
 t.test(
@@ -274,12 +282,12 @@ t.test(
     const held = { [WORKER]: [connection(20)], [SIBLING]: [connection(21)] }
     t.same(found(facts(held, { budgets })), [])
     const names = new Map([['10.0.0.7:443', 'api.example.com:443']])
-    t.match(found(facts(held, { budgets, names })), [/^overBudget problem 2/])
+    matchEach(t, found(facts(held, { budgets, names })), [/^overBudget problem 2/])
     const said = members(
       member(WORKER, 'worker', [origin(held[WORKER] ?? [], { client: { name: 'a', epoch: 1 } })]),
     )
-    t.match(found(facts(held, { budgets, members: said })), [/^overBudget problem 2/])
-    t.match(found(facts(held, { budgets: { '10.0.0.7:443': 1 } })), [/^overBudget problem 2/])
+    matchEach(t, found(facts(held, { budgets, members: said })), [/^overBudget problem 2/])
+    matchEach(t, found(facts(held, { budgets: { '10.0.0.7:443': 1 } })), [/^overBudget problem 2/])
   },
 )
 
@@ -345,7 +353,7 @@ t.test('sockets that the application opens and does not close are a pile of four
 t.test('of a process that says nothing of itself only a very large number is a pile', async (t) => {
   const tree = members(member(200, 'descendant', null), member(WORKER, 'worker', null))
   t.same(found(facts({ 200: connections(63), [WORKER]: connections(63) }, { members: tree })), [])
-  t.match(found(facts({ 200: connections(64) }, { members: tree })), [
+  matchEach(t, found(facts({ 200: connections(64) }, { members: tree })), [
     /^unguardedPile problem 64 process 200/,
   ])
 })
@@ -377,8 +385,8 @@ t.test('a stale record is a note, and a problem where somebody waits', async (t)
     file: '/run/leases/x/3.json',
     isWaitedFor: false,
   } as const
-  t.match(found(facts({}, { records: [record] })), ['staleRecord note 1 process 77 (gone)'])
-  t.match(found(facts({}, { records: [{ ...record, isWaitedFor: true }] })), [/^staleRecord problem/])
+  matchEach(t, found(facts({}, { records: [record] })), ['staleRecord note 1 process 77 (gone)'])
+  matchEach(t, found(facts({}, { records: [{ ...record, isWaitedFor: true }] })), [/^staleRecord problem/])
   t.match(only(findingsOf(facts({}, { records: [{ ...record, kind: 'run' }] }))).what, /was supervisor feed/)
 })
 

@@ -14,6 +14,7 @@ import { isAlive, processIdentity, signalProcess } from '../../src/shared/proces
 import { audit, inShort, waitForFinding } from '../support/audited.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually } from '../support/deadline.js'
+import { matchEach } from '../support/match-each.js'
 import { recordingUpstream } from '../support/recording-upstream.js'
 import { CLI } from '../support/run-cli.js'
 import { startSupervisor } from '../support/supervisor-process.js'
@@ -66,7 +67,7 @@ t.test('a worker that leaks sockets and WebSockets is named, with the place in i
   const pid = await tell('raw', 5, upstream.port)
   const { code, report } = await audit(supervisor)
   t.equal(code, 6)
-  t.match(report.findings, [
+  matchEach(t, report.findings, [
     { kind: 'unguardedPile', severity: 'problem', pid, count: 5, endpoint: upstream.endpoint },
   ])
   const what = report.findings[0]?.what ?? ''
@@ -164,7 +165,8 @@ t.test('a connection that workers were handed is found, and shared with nobody',
   const { workers } = await supervisor.waitUntilReady()
   const { code, report } = await audit(supervisor)
   t.equal(code, 6)
-  t.match(
+  matchEach(
+    t,
     report.findings,
     workers.map(({ pid }) => ({ kind: 'passedConnection', pid, endpoint: upstream.endpoint, count: 1 })),
   )
@@ -178,7 +180,7 @@ t.test('the record of a supervisor that was killed is a note', async (t) => {
   writeFileSync(join(supervisor.home, 'old.json'), JSON.stringify(record))
   const { code, report } = await audit(supervisor)
   t.equal(code, 0)
-  t.match(report.findings, [{ kind: 'staleRecord', severity: 'note', pid: gone.pid }])
+  matchEach(t, report.findings, [{ kind: 'staleRecord', severity: 'note', pid: gone.pid }])
 })
 
 t.test(

@@ -3,6 +3,7 @@
 import type { EventEmitter } from 'node:events'
 import t from 'tap'
 import { PassedSockets } from '../../src/worker/passed-sockets.js'
+import { matchEach } from '../support/match-each.js'
 
 const emitter: EventEmitter = process
 const before = emitter.listeners('internalMessage')
@@ -32,7 +33,7 @@ const hand = (
 t.test('a socket of the application is remembered with both ends', async (t) => {
   hand(40_001, '::ffff:10.0.0.7', 443)
   hand(40_002, '10.0.0.7', 443)
-  t.match(passed.report(), [
+  matchEach(t, passed.report(), [
     {
       host: '10.0.0.7',
       port: 443,
@@ -54,7 +55,8 @@ t.test('what the cluster hands over, and what is no socket any more, is not', as
 t.test('clients of one listener (sticky sessions) crowd nothing out', async (t) => {
   const before = passed.report()
   for (let client = 0; client < 500; client++) hand(8_080, '10.9.9.9', 50_000 + client)
-  t.match(
+  matchEach(
+    t,
     passed.report().map(({ host, opened }) => ({ host, opened })),
     before.map(({ host, opened }) => ({ host, opened })),
   )
