@@ -269,8 +269,7 @@ export class ForwarderCore {
 
   #rest(): void {
     this.#line = 'resting'
-    if (!this.#isStopping)
-      this.#effects.push({ type: 'rest', ms: this.#limits.rest, why: this.#refusal })
+    if (!this.#isStopping) this.#effects.push({ type: 'rest', ms: this.#limits.rest, why: this.#refusal })
   }
 
   #suspect(written: readonly Entry[], why: string): void {
@@ -357,8 +356,7 @@ export class ForwarderCore {
 
   #watch(): void {
     const isWaiting = this.#entries.length > this.#inFlight
-    const isOn =
-      isWaiting && !this.#isStopping && (this.#line !== 'open' || this.#entries.some(isUnparked))
+    const isOn = isWaiting && !this.#isStopping && (this.#line !== 'open' || this.#entries.some(isUnparked))
     if (isOn === this.#isWatching) return
     this.#isWatching = isOn
     this.#effects.push({ type: 'watch', isOn })

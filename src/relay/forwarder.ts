@@ -2,9 +2,9 @@
 // and what becomes of it, is decided in forwarder-core.ts; here are promises, events and timers.
 
 import type { ClientEvents } from '../client/client-events.js'
-import type { ConnectOptions } from '../client/guarded-client.js'
 import type { Sendable } from '../client/connection.js'
 import type { ReconnectQuestion } from '../client/connection-end.js'
+import type { ConnectOptions } from '../client/guarded-client.js'
 import type { Receipt, SendOptions } from '../client/send-options.js'
 import { type ErrorCode, ForksafeError, messageOf } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
