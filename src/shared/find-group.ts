@@ -4,10 +4,7 @@
 import { readFileSync } from 'node:fs'
 
 /** Null: not known here. A number is a group whether it has a name or not. */
-export const findGroup = (
-  group: string,
-  file = '/etc/group',
-): { name: string; gid: number } | null => {
+export const findGroup = (group: string, file = '/etc/group'): { name: string; gid: number } | null => {
   if (/^\d{1,9}$/.test(group)) return { name: group, gid: Number(group) }
   let text: string
   try {

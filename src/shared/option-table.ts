@@ -84,7 +84,16 @@ const MIN_LOG_SIZE = 1024
 
 type PlainDefault = Exclude<
   OptionKey,
-  'script' | 'name' | 'config' | 'cwd' | 'health' | 'relay' | 'logFile' | 'hangTimeout' | 'beforeFork' | 'afterFork'
+  | 'script'
+  | 'name'
+  | 'config'
+  | 'cwd'
+  | 'health'
+  | 'relay'
+  | 'logFile'
+  | 'hangTimeout'
+  | 'beforeFork'
+  | 'afterFork'
 >
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */

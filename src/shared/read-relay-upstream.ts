@@ -60,7 +60,11 @@ export const readUpstreams = (raw: unknown, context: RelayContext): RelayUpstrea
       throw invalidOption(field('to'), name, `differs from ${alike.name} by case alone; rename one of them`)
     const twin = earlier.find((other) => other.identity === identity)
     if (twin !== undefined)
-      throw invalidOption(field(`to.${name}.identity`), identity, `is that of ${twin.name} too; choose another`)
+      throw invalidOption(
+        field(`to.${name}.identity`),
+        identity,
+        `is that of ${twin.name} too; choose another`,
+      )
   }
   return upstreams
 }
@@ -112,7 +116,10 @@ const readUpstream = (name: string, raw: unknown, context: RelayContext): RelayU
     identity: identityOf(at('identity'), given.identity) ?? `relay ${context.name}/${name}`,
     maxMessages: number('maxMessages', MAX_MESSAGES, 1, 100_000_000),
     maxBytes,
-    maxAge: given.maxAge === undefined ? MAX_AGE : readDuration({ min: 1_000 })(at('maxAge'), given.maxAge, 'value'),
+    maxAge:
+      given.maxAge === undefined
+        ? MAX_AGE
+        : readDuration({ min: 1_000 })(at('maxAge'), given.maxAge, 'value'),
     maxMessage,
     maxAttempts: number('maxAttempts', MAX_ATTEMPTS, 1, 100),
   }
@@ -208,7 +215,11 @@ const tlsOf = (
     ),
   )
   if ((files.cert === undefined) !== (files.key === undefined))
-    throw invalidOption(field(''), files.cert === undefined ? 'key' : 'cert', 'stands alone; name cert and key')
+    throw invalidOption(
+      field(''),
+      files.cert === undefined ? 'key' : 'cert',
+      'stands alone; name cert and key',
+    )
   const { servername } = raw
   if (servername === undefined) return files
   if (typeof servername !== 'string' || !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(servername))

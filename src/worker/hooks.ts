@@ -13,7 +13,13 @@ import {
 } from './runtime-slot.js'
 import { standaloneRuntime } from './standalone.js'
 
-export type { DrainListener, ShutdownHook, ShutdownInfo, ShutdownReason, WorkerIdentity } from './runtime-slot.js'
+export type {
+  DrainListener,
+  ShutdownHook,
+  ShutdownInfo,
+  ShutdownReason,
+  WorkerIdentity,
+} from './runtime-slot.js'
 
 const findRuntime = (): Runtime => {
   const found = currentRuntime()

@@ -37,19 +37,26 @@ const OWN_OPTIONS: readonly Option[] = [
   new Option('--group <group>', 'who may write to the unix socket beside this user (default: its own group)'),
   new Option('--spool <folder>', 'where messages are kept until they have arrived (default: by the name)'),
   new Option('--token-file <file>', 'file with the token that callers over TCP say (mode 600 or 640)'),
-  list('--header-file <[NAME=]file>', 'file of headers for the upstream, Name: value a line (mode 600; repeatable)'),
+  list(
+    '--header-file <[NAME=]file>',
+    'file of headers for the upstream, Name: value a line (mode 600; repeatable)',
+  ),
   new Option('--max-messages <count>', 'most messages that wait for an upstream (default: 1000000)'),
   new Option('--max-bytes <size>', 'most bytes on disk for an upstream (default: 1G)'),
   new Option('--max-age <time>', 'after which a message that could not be sent is parked (default: 24h)'),
   new Option('--max-message <size>', 'largest message (default: 1M)'),
-  new Option('--max-attempts <count>', 'how often a connection may end with a message before that is parked (default: 3)'),
+  new Option(
+    '--max-attempts <count>',
+    'how often a connection may end with a message before that is parked (default: 3)',
+  ),
   new Option('--max-connections <count>', 'open connections to one worker (default: 1024)'),
   new Option('--dedupe-window <time>', 'how long the id of a settled message is remembered (default: 10m)'),
 ]
 
 export const relayCommand: Command = {
   name: 'relay',
-  summary: 'take messages of short-lived callers (PHP, cron, curl), keep them on disk, forward them over one connection',
+  summary:
+    'take messages of short-lived callers (PHP, cron, curl), keep them on disk, forward them over one connection',
   examples: [
     'supervisor relay --to wss://feed.example/in',
     'supervisor relay --to feed=wss://feed.example/in --to audit=wss://audit.example -i 2 --group www-data',
@@ -72,7 +79,10 @@ export const relayCommand: Command = {
     // A script or file of an app that the environment names is not meant.
     const { FORKSAFE_SCRIPT: _script, FORKSAFE_CONFIG: _config, ...env } = call.env
     const described = { raw: relayOf(call.flags), field: fieldOf }
-    return startAs(call, settingsReader({ ...call, flags, env }, () => described))
+    return startAs(
+      call,
+      settingsReader({ ...call, flags, env }, () => described),
+    )
   },
 }
 
@@ -116,7 +126,11 @@ const upstreamsOf = (flags: Call['flags']): Record<string, Record<string, unknow
         `names no upstream; write NAME=FILE with one of ${Object.keys(to).join(', ')}`,
       )
     if (upstream.headerFile !== undefined)
-      throw invalidOption('--header-file', value, 'is the second file for the same upstream; put all into one')
+      throw invalidOption(
+        '--header-file',
+        value,
+        'is the second file for the same upstream; put all into one',
+      )
     upstream.headerFile = value
   }
   return to

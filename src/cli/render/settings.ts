@@ -10,10 +10,9 @@ import { renderTable } from './table.js'
 /** Ends with a line end. Values of variables are not shown: they may be secret. */
 export const renderSettings = (settings: Settings, configFile: string | null, colors: Colors): string => {
   const { relay, ...others } = settings
-  const rows = Object.entries({ ...others, ...(relay === undefined ? {} : relayRows(relay)) }).map(([key, value]) => [
-    { text: key, paint: colors.dim },
-    { text: printable(textOf(key, value)) },
-  ])
+  const rows = Object.entries({ ...others, ...(relay === undefined ? {} : relayRows(relay)) }).map(
+    ([key, value]) => [{ text: key, paint: colors.dim }, { text: printable(textOf(key, value)) }],
+  )
   const source = configFile === null ? 'no configuration file' : printable(configFile)
   return [
     colors.green('good'),
@@ -23,7 +22,13 @@ export const renderSettings = (settings: Settings, configFile: string | null, co
 }
 
 /** One line a setting, as `relay.to.feed` says it. */
-const relayRows = ({ name: _name, to, listen, group, ...others }: RelaySettings): Record<string, unknown> => ({
+const relayRows = ({
+  name: _name,
+  to,
+  listen,
+  group,
+  ...others
+}: RelaySettings): Record<string, unknown> => ({
   'relay.listen': listen.map(showListen),
   'relay.group': group?.name,
   ...Object.fromEntries(Object.entries(others).map(([key, value]) => [`relay.${key}`, value])),
@@ -31,7 +36,12 @@ const relayRows = ({ name: _name, to, listen, group, ...others }: RelaySettings)
 })
 
 const upstreamText = ({ name: _name, url, headers, tls, ...others }: RelayUpstream): string =>
-  [url, ...Object.keys(headers).map((name) => `${name}: ${headers[name]}`), ...pairs(tls), ...pairs(others)].join(' ')
+  [
+    url,
+    ...Object.keys(headers).map((name) => `${name}: ${headers[name]}`),
+    ...pairs(tls),
+    ...pairs(others),
+  ].join(' ')
 
 const pairs = (values: object): string[] =>
   Object.entries(values).flatMap(([key, value]) => {
