@@ -188,14 +188,14 @@ const header = (field: string, name: string, value: unknown): [string, string] =
 /** Lines of `Name: value`; empty ones and those that begin with # are passed over. */
 const headersInFile = (field: string, raw: unknown, folder: string): Record<string, string> => {
   if (raw === undefined) return {}
-  const path = pathOf(field, raw, folder)
-  const lines = readSecretFile(field, path, false).split(/\r?\n/)
+  const file = textOfPath(field, raw)
+  const lines = readSecretFile(field, file, { folder, groupMayRead: false }).split(/\r?\n/)
   return Object.fromEntries(
     lines.flatMap((line, index) => {
       if (line.trim() === '' || line.startsWith('#')) return []
       const [, name, value] = /^([^:\s]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
       if (name === undefined || value === undefined)
-        throw invalidOption(field, `${path}:${index + 1}`, "is not a header; write lines of 'Name: value'")
+        throw invalidOption(field, `${file}:${index + 1}`, "is not a header; write lines of 'Name: value'")
       return [header(`${field}, line ${index + 1}`, name, value)]
     }),
   )
@@ -227,10 +227,13 @@ const tlsOf = (
   return { ...files, servername }
 }
 
-const pathOf = (field: string, raw: unknown, folder: string): string => {
+const pathOf = (field: string, raw: unknown, folder: string): string =>
+  resolve(folder, textOfPath(field, raw))
+
+const textOfPath = (field: string, raw: unknown): string => {
   if (typeof raw !== 'string' || raw.trim() === '' || raw.includes('\0'))
     throw invalidOption(field, raw, 'is not a path; write the path of a file')
-  return resolve(folder, raw)
+  return raw
 }
 
 const identityOf = (field: string, raw: unknown): string | undefined => {

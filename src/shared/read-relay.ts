@@ -2,7 +2,7 @@
 // same of theirs. One upstream: src/shared/read-relay-upstream.ts.
 
 import { isIPv6 } from 'node:net'
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { findGroup } from './find-group.js'
 import { invalidOption, readDuration, readWholeNumber } from './option-values.js'
 import { readUpstreams } from './read-relay-upstream.js'
@@ -98,7 +98,7 @@ const addressOf = (field: string, raw: unknown, folder: string): RelayListen => 
   if (typeof raw !== 'string')
     throw invalidOption(field, raw, "is no address to listen on; write 'unix:PATH' or '127.0.0.1:PORT'")
   if (raw.startsWith('unix:')) return { kind: 'unix', path: socketPath(field, raw, folder) }
-  const [, bracketed, plain, digits = ''] = /^(?:\[([^\]]*)\]|([^:/]*)):(.*)$/.exec(raw) ?? []
+  const [, bracketed, plain, digits = ''] = /^(?:\[([^\]]*)\]|([^:/[\]]*)):(.*)$/.exec(raw) ?? []
   const host = bracketed ?? plain
   if (host === undefined || (bracketed !== undefined && !isIPv6(bracketed)))
     throw invalidOption(field, raw, 'is no address to listen on; write unix:PATH or 127.0.0.1:PORT')
@@ -160,15 +160,14 @@ const tokenOf = (raw: unknown, { field, folder }: RelayContext): string | null =
   const name = field('tokenFile')
   if (typeof raw !== 'string' || raw.trim() === '' || raw.includes('\0'))
     throw invalidOption(name, raw, 'is not a path; write the path of a file')
-  const path = isAbsolute(raw) ? raw : resolve(folder, raw)
-  const token = readSecretFile(name, path, true)
+  const token = readSecretFile(name, raw, { folder, groupMayRead: true })
   // It stands in a header, and is not shown.
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw invalidOption(name, path, 'holds more than one word of printable ASCII; write one token into it')
+    throw invalidOption(name, raw, 'holds more than one word of printable ASCII; write one token into it')
   if (token.length < MIN_TOKEN || token.length > MAX_TOKEN) {
     throw invalidOption(
       name,
-      path,
+      raw,
       `holds a token of ${token.length} characters; write ${MIN_TOKEN} to ${MAX_TOKEN}, such as of openssl rand -hex 32`,
     )
   }
