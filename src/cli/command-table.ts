@@ -18,6 +18,7 @@ export const COMMANDS: CommandTable = {
   logs: async () => (await import('./commands/logs.js')).logsCommand,
   'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,
   publish: async () => (await import('./commands/publish.js')).publishCommand,
+  spool: async () => (await import('./commands/spool.js')).spoolCommand,
   config: async () => (await import('./commands/config.js')).configCommand,
   completion: async () => (await import('./commands/completion.js')).completionCommand,
 }

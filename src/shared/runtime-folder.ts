@@ -14,8 +14,6 @@ export interface RuntimePaths {
   socket: string
   record: string
   lock: string
-  /** Socket of the relay worker that owns the spools, for the others and for `supervisor spool`. */
-  desk: string
 }
 
 /** What sun_path holds on Linux, less the NUL. On macOS and the BSDs it is 103. */
@@ -59,14 +57,7 @@ export const pathsIn = (folder: string, name: string): RuntimePaths => {
       `${socket} is ${length} bytes long and a socket's path may be ${MAX_SOCKET_PATH}; set FORKSAFE_HOME to a shorter folder`,
     )
   }
-  return {
-    folder,
-    socket,
-    record: join(folder, `${name}.json`),
-    lock: join(folder, `${name}.lock`),
-    // As long as the other socket's path, and no name of a supervisor's.
-    desk: join(folder, `${name}.desk`),
-  }
+  return { folder, socket, record: join(folder, `${name}.json`), lock: join(folder, `${name}.lock`) }
 }
 
 /**

@@ -7,8 +7,9 @@ import { serveIngress } from '../relay/ingress/serve-ingress.js'
 import { Relay } from '../relay/relay.js'
 import { openSpool } from '../relay/spool/open-spool.js'
 import type { LogLevel } from '../shared/log-level.js'
+import { relayDeskPath } from '../shared/relay-desk.js'
 import { RELAY_VARIABLE, type RelaySettings } from '../shared/relay-settings.js'
-import { pathsIn, runtimeFolder } from '../shared/runtime-folder.js'
+import { runtimeFolder } from '../shared/runtime-folder.js'
 import { exclusive } from './exclusive.js'
 import { onDrain, onShutdown } from './hooks.js'
 import type { ShutdownInfo } from './runtime-slot.js'
@@ -40,7 +41,7 @@ const settings = readSettings()
 const folder = process.env.SUPERVISOR_FOLDER ?? runtimeFolder(process.env)
 const relay = new Relay({
   settings,
-  deskPath: pathsIn(folder, settings.name).desk,
+  deskPath: relayDeskPath(folder, settings.name),
   exclusive,
   createClient: guardedClient,
   openSpool: (spool, limits) =>
