@@ -19,7 +19,7 @@ const MAY_IMPORT = {
   primary: ['lease', 'fork', 'audit', 'observe', 'shared'],
   manager: ['observe', 'shared'],
   control: ['manager', 'primary', 'lease', 'fork', 'audit', 'observe', 'shared'],
-  cli: ['control', 'manager', 'primary', 'lease', 'fork', 'audit', 'observe', 'shared'],
+  cli: ['relay', 'control', 'manager', 'primary', 'lease', 'fork', 'audit', 'observe', 'shared'],
 }
 /** Libraries with rough edges: each is known to one file. */
 const ONE_FILE_LIBRARIES = ['ws', 'proper-lockfile', 'pidusage', 'pino', 'rotating-file-stream']

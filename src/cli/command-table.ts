@@ -16,6 +16,7 @@ export const COMMANDS: CommandTable = {
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   logs: async () => (await import('./commands/logs.js')).logsCommand,
   'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,
+  publish: async () => (await import('./commands/publish.js')).publishCommand,
   config: async () => (await import('./commands/config.js')).configCommand,
   completion: async () => (await import('./commands/completion.js')).completionCommand,
 }

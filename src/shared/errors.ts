@@ -172,6 +172,89 @@ export const ERROR_CODES = {
     meaning:
       'Sockets cannot be listed here: there is no /proc, and lsof is missing, failed or took too long.',
   },
+  FORKSAFE_ERR_RELAY_OPTIONS: {
+    retryable: false,
+    meaning: 'The options of publish(), or the settings of a relay, are not allowed.',
+  },
+  FORKSAFE_ERR_RELAY_SOCKET: {
+    retryable: false,
+    meaning:
+      'The socket of a relay cannot be listened on, or not safely (owner, mode, symlink, group, path length).',
+  },
+  FORKSAFE_ERR_RELAY_DENIED: {
+    retryable: false,
+    meaning: 'This user may not open the socket of the relay: it belongs to another user and group.',
+  },
+  FORKSAFE_ERR_RELAY_SPOOL: {
+    retryable: false,
+    meaning: 'The folder of a spool cannot be used safely, or what is in it was not written by a relay.',
+  },
+  FORKSAFE_ERR_RELAY_UNREACHABLE: {
+    retryable: true,
+    meaning:
+      'No relay listens there, or it went away before it had answered: the message may have been taken.',
+  },
+  FORKSAFE_ERR_RELAY_TIMEOUT: {
+    retryable: true,
+    meaning: 'The relay did not answer in time: the message may have been taken.',
+  },
+  FORKSAFE_ERR_RELAY_ABORTED: {
+    retryable: true,
+    meaning: 'The caller aborted publish() through its signal: the message may have been taken.',
+  },
+  FORKSAFE_ERR_RELAY_REQUEST: {
+    retryable: false,
+    meaning: 'A request to a relay is not one: path, header, id, encoding, length or body.',
+  },
+  FORKSAFE_ERR_RELAY_METHOD: {
+    retryable: false,
+    meaning: 'A path of a relay does not have this method; `Allow` names those that it has.',
+  },
+  FORKSAFE_ERR_RELAY_TYPE: {
+    retryable: false,
+    meaning: 'A relay does not take a body of this type or encoding.',
+  },
+  FORKSAFE_ERR_RELAY_TOO_LARGE: {
+    retryable: false,
+    meaning: 'A message, a batch or the head of a request is larger than the relay allows.',
+  },
+  FORKSAFE_ERR_RELAY_UNKNOWN_CLIENT: { retryable: false, meaning: 'The relay has no client of this name.' },
+  FORKSAFE_ERR_RELAY_UNKNOWN_MESSAGE: {
+    retryable: false,
+    meaning: 'The relay knows no message of this id, or not any more.',
+  },
+  FORKSAFE_ERR_RELAY_CONFLICT: {
+    retryable: false,
+    meaning: 'The relay has accepted another message with the same id and other content.',
+  },
+  FORKSAFE_ERR_RELAY_TOKEN: {
+    retryable: false,
+    meaning: 'The token of a request over TCP is missing or wrong.',
+  },
+  FORKSAFE_ERR_RELAY_ORIGIN: {
+    retryable: false,
+    meaning: 'A request over TCP came from a web page, or for another host than the relay.',
+  },
+  FORKSAFE_ERR_RELAY_BUSY: {
+    retryable: true,
+    meaning: 'The relay has as many connections, or as many bytes of requests, as it may; nothing was taken.',
+  },
+  FORKSAFE_ERR_RELAY_FULL: {
+    retryable: true,
+    meaning: 'The spool holds as many messages or bytes as it may; nothing was taken.',
+  },
+  FORKSAFE_ERR_RELAY_DISK_FULL: {
+    retryable: true,
+    meaning: 'The disk of the spool is full; nothing was taken.',
+  },
+  FORKSAFE_ERR_RELAY_DISK: {
+    retryable: true,
+    meaning: 'The disk of the spool failed to keep a message; nothing was taken.',
+  },
+  FORKSAFE_ERR_RELAY_UNAVAILABLE: {
+    retryable: true,
+    meaning: 'No process of the relay owns the spool now: it starts, restarts or stops; nothing was taken.',
+  },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES
