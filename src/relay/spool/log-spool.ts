@@ -80,6 +80,8 @@ export class LogSpool implements Spool {
   #isDry = true
   /** Given by `take` and not settled. */
   #taken: { seq: number; size: number; acceptedAt: number }[] = []
+  /** Those before it are settled. */
+  #firstTaken = 0
   readonly #listeners = new Set<() => void>()
   #progressTimer: NodeJS.Timeout | null = null
   readonly #sweepTimer: NodeJS.Timeout
@@ -303,6 +305,10 @@ export class LogSpool implements Spool {
 
   async take(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
     const messages = this.#hot.length > 0 ? this.#takeHot(limits) : await this.#takeCold(limits)
+    if (this.#firstTaken > this.#taken.length / 2) {
+      this.#taken = this.#taken.slice(this.#firstTaken)
+      this.#firstTaken = 0
+    }
     for (const message of messages) {
       const { seq, acceptedAt } = message
       this.#taken.push({ seq, acceptedAt, size: messageSize(message) })
@@ -359,7 +365,12 @@ export class LogSpool implements Spool {
     this.#readSeq = this.#through + 1
     this.#hot = []
     this.#hotBytes = 0
+    this.#forgetTaken()
+  }
+
+  #forgetTaken(): void {
     this.#taken = []
+    this.#firstTaken = 0
   }
 
   settle(seq: number, settlement: Settlement): void {
@@ -374,15 +385,14 @@ export class LogSpool implements Spool {
       this.#remembered.note(seq, { state: 'expired', at: now, reason: null })
       this.#commits.add({ type: 'note', kind: 'expired', seq, answer: () => {} })
     } else this.#remembered.note(seq, { state: 'parked', at: now, reason: settlement.reason })
-    let gone = 0
-    for (const taken of this.#taken) {
-      if (taken.seq > seq) break
-      gone++
-      if (this.#dropped.has(taken.seq)) continue
-      this.#queued--
-      this.#queuedBytes -= taken.size
+    for (let taken = this.#taken[this.#firstTaken]; taken !== undefined && taken.seq <= seq; ) {
+      if (!this.#dropped.has(taken.seq)) {
+        this.#queued--
+        this.#queuedBytes -= taken.size
+      }
+      taken = this.#taken[++this.#firstTaken]
     }
-    this.#taken = gone === this.#taken.length ? [] : this.#taken.slice(gone)
+    if (this.#firstTaken === this.#taken.length) this.#forgetTaken()
     this.#moveTo(Math.max(this.#through, seq))
     this.#passDropped()
   }
@@ -484,7 +494,7 @@ export class LogSpool implements Spool {
     return {
       queued: this.#queued,
       queuedBytes: this.#queuedBytes,
-      oldestAt: this.#taken[0]?.acceptedAt ?? this.#hot[0]?.acceptedAt ?? null,
+      oldestAt: this.#taken[this.#firstTaken]?.acceptedAt ?? this.#hot[0]?.acceptedAt ?? null,
       parked: this.#parked.count,
       bytes: this.#bytes,
       ...this.#counts,

@@ -21,6 +21,7 @@ export class ParkedFolder {
   readonly #warn: (text: string) => void
   readonly #byId = new Map<string, Kept>()
   #isThere = false
+  #bytes = 0
 
   private constructor(files: SpoolFiles, folder: string, warn: (text: string) => void) {
     this.#files = files
@@ -39,15 +40,11 @@ export class ParkedFolder {
   }
 
   get bytes(): number {
-    return [...this.#byId.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+    return this.#bytes
   }
 
   find(id: string): Kept | null {
     return this.#byId.get(id) ?? null
-  }
-
-  ids(): string[] {
-    return [...this.#byId.keys()]
   }
 
   /** Settles when it is on disk. @throws what the disk answers; nothing is parked then. */
@@ -101,6 +98,7 @@ export class ParkedFolder {
     await this.#files.remove(this.#pathOf(kept.seq))
     await this.#files.syncFolder(this.#folder)
     this.#byId.delete(id)
+    this.#bytes -= kept.bytes
     return true
   }
 
@@ -125,6 +123,7 @@ export class ParkedFolder {
 
   #keep({ id, seq, acceptedAt, parkedAt, reason, body }: ParkedMessage): void {
     const bytes = Math.ceil((body.length * 4) / 3) + 300
+    this.#bytes += bytes - (this.#byId.get(id)?.bytes ?? 0)
     this.#byId.set(id, { seq, acceptedAt, parkedAt, reason, bytes })
   }
 
