@@ -61,13 +61,13 @@ export const refuseBroken = (server: Server, unanswered: Unanswered): void => {
 const LINGER = 500
 
 /** Sends it and ends the connection, whether its other side does or not. */
-export const lastWords = (socket: Duplex, why: Problem, linger = LINGER): void => {
+export const lastWords = (socket: Duplex, why: Problem): void => {
   socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  const timer = setTimeout(() => socket.destroy(), linger).unref()
+  const timer = setTimeout(() => socket.destroy(), LINGER).unref()
   socket.once('end', () => socket.destroy())
   socket.once('close', () => clearTimeout(timer))
   socket.end(rawProblem(why))

@@ -1,5 +1,5 @@
 // How many connections there may be. One too many is let in as far as its first request, so that its caller reads a plain
-// 503 and no reset; of those there are few, for a moment, and whoever comes then is told so at once.
+// 503 and no reset; when there are many of those, the next are told so at once, and in the end only cut off.
 //
 // Not `maxConnections` of Node: in a cluster the primary would hand the same socket round for ever.
 
@@ -7,13 +7,15 @@ import type { Socket } from 'node:net'
 import { lastWords } from './broken-requests.js'
 import { later, type Problem } from './problem.js'
 
-const MAX_GUESTS = 256
+const MAX_GUESTS = 512
+/** One too many that was told so before it asked lives on for a moment, or its own writing would cost it the answer. */
+const MAX_REFUSED = 4_096
 /** ms that one too many has for its request. */
 const GUEST_TIME = 1_000
 
 export class Crowd {
   readonly #max: number
-  readonly #guests = new Map<Socket, NodeJS.Timeout>()
+  readonly #guests = new Map<Socket, NodeJS.Timeout | null>()
   #open = 0
 
   constructor(max: number) {
@@ -24,18 +26,16 @@ export class Crowd {
     this.#open++
     socket.once('close', () => this.#left(socket))
     if (this.#open - this.#guests.size <= this.#max) return
-    if (this.#guests.size >= MAX_GUESTS) {
-      this.#guests.set(
-        socket,
-        setTimeout(() => socket.destroy(), GUEST_TIME),
-      )
+    if (this.#guests.size >= MAX_REFUSED) {
+      this.#guests.set(socket, null)
+      socket.destroy()
+    } else if (this.#guests.size >= MAX_GUESTS) {
+      this.#guests.set(socket, null)
       lastWords(socket, this.refusal())
-      return
+    } else {
+      const sayIt = (): void => lastWords(socket, this.refusal())
+      this.#guests.set(socket, setTimeout(sayIt, GUEST_TIME))
     }
-    this.#guests.set(
-      socket,
-      setTimeout(() => lastWords(socket, this.refusal()), GUEST_TIME),
-    )
   }
 
   /** Whether its requests are to be refused. */
@@ -50,7 +50,7 @@ export class Crowd {
 
   #left(socket: Socket): void {
     this.#open--
-    clearTimeout(this.#guests.get(socket))
+    clearTimeout(this.#guests.get(socket) ?? undefined)
     this.#guests.delete(socket)
   }
 }

@@ -122,7 +122,7 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
       const { socket } = request
       if (crowd.isGuest(socket)) {
         response.shouldKeepAlive = false
-        answerProblem(response, crowd.refusal())
+        if (socket.writable) answerProblem(response, crowd.refusal())
         return
       }
       unanswered.add(socket, response)
