@@ -113,48 +113,30 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
     requireHostHeader: false,
   })
   server.timeout = SILENCE
-  const unanswered = new Unanswered()
+  // A caller that says early that it sends no more is answered all the same. Not in Node's documentation, nor its types.
+  Reflect.set(server, 'httpAllowHalfOpen', true)
+  const unanswered = new Unanswered((socket) => crowd.rests(socket))
   const onRequest =
     (isToContinue: boolean) =>
     (request: IncomingMessage, response: ServerResponse): void => {
       const { socket } = request
-      if (crowd.isGuest(socket)) {
+      if (!crowd.admits(socket)) {
         response.shouldKeepAlive = false
-        answerProblem(response, crowd.refusal())
+        if (socket.writable) answerProblem(response, crowd.refusal())
         return
       }
-      countUnanswered(request, response, socket, unanswered)
+      unanswered.add(socket, response)
       requests.answer(request, response, guard, isToContinue)
     }
   server.on('request', onRequest(false))
   server.on('checkContinue', onRequest(true))
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const detail = 'no expectation but 100-continue is known'
-    answerProblem(response, problem(417, 'FORKSAFE_ERR_RELAY_REQUEST', detail))
+    answerProblem(response, guard?.(request) ?? problem(417, 'FORKSAFE_ERR_RELAY_REQUEST', detail))
   })
   server.on('connection', (socket: Socket) => crowd.enter(socket))
   refuseBroken(server, unanswered)
   return server
-}
-
-/** From the moment in which all of it has come: until then its connection is the one that is broken. */
-const countUnanswered = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  socket: Socket,
-  unanswered: Unanswered,
-): void => {
-  let isCounted = false
-  let isAnswered = false
-  request.once('end', () => {
-    if (isAnswered) return
-    isCounted = true
-    unanswered.add(socket)
-  })
-  response.once('close', () => {
-    isAnswered = true
-    if (isCounted) unanswered.remove(socket)
-  })
 }
 
 const answerProblem = (response: ServerResponse, why: Problem): void => {
