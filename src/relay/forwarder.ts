@@ -234,8 +234,7 @@ export class Forwarder {
   }
 
   #restFor(ms: number, why: string): void {
-    this.#trouble = why
-    this.#deps.log('error', `${why}; the messages are kept, it is asked again in ${ms / 1_000} s`)
+    this.#say('error', `${why}; the messages are kept, it is asked again each ${ms / 1_000} s`)
     this.#rest = setTimeout(() => {
       this.#rest = null
       this.#handle({ type: 'rested' })
