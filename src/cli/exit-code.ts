@@ -6,13 +6,13 @@ export const EXIT_CODES = {
   0: 'done; for `start` a stop that left nothing behind',
   1: 'unexpected, refused, or ended by force',
   2: 'the command line of a client command is wrong, or several supervisors run and none was named',
-  3: 'no such supervisor is running',
-  4: 'the supervisor did not answer in time',
+  3: 'no such supervisor is running; for `publish` no relay',
+  4: 'the supervisor, or relay, did not answer in time',
   5: 'a reload, restart, scale or handoff was given up: rolled back, or nothing was touched because configuration or script is broken; a detached start whose workers did not become ready',
   6: '`audit` found something that does not belong',
   7: 'a worker crashed more often than restart allows, and restart.onExceeded is exit',
   8: 'a supervisor of this name is already running',
-  78: 'the configuration of `start` or `config check` is wrong: flags, environment, file, script or runtime folder',
+  78: 'the configuration of `start`, `relay` or `config check` is wrong: flags, environment, file, script, runtime folder, or socket or spool of a relay',
 } as const
 
 export type ExitCode = keyof typeof EXIT_CODES
@@ -29,6 +29,8 @@ const CODE_OF: Partial<Record<ErrorCode, ExitCode>> = {
   FORKSAFE_ERR_NAME_AMBIGUOUS: 2,
   FORKSAFE_ERR_NAME_RUNNING: 8,
   FORKSAFE_ERR_RELOAD_FAILED: 5,
+  FORKSAFE_ERR_RELAY_UNREACHABLE: 3,
+  FORKSAFE_ERR_RELAY_TIMEOUT: 4,
 }
 
 const MISTAKES: ReadonlySet<ErrorCode> = new Set([
@@ -37,6 +39,9 @@ const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   'FORKSAFE_ERR_CONFIG_UNREADABLE',
   'FORKSAFE_ERR_SCRIPT_UNREADABLE',
   'FORKSAFE_ERR_RUNTIME_FOLDER',
+  'FORKSAFE_ERR_RELAY_OPTIONS',
+  'FORKSAFE_ERR_RELAY_SOCKET',
+  'FORKSAFE_ERR_RELAY_SPOOL',
   // How a service manager was told to run it: pm2's cluster mode.
   'FORKSAFE_ERR_NOT_PRIMARY',
   'FORKSAFE_ERR_PM2_INSTANCE',

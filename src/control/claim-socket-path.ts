@@ -3,7 +3,7 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs'
 import { errnoOf } from '../shared/config-file.js'
 import { ForksafeError } from '../shared/errors.js'
-import { probeSocket } from './probe-socket.js'
+import { probeSocket } from '../shared/probe-socket.js'
 
 /**
  * Settles when nothing is at the path. To be called with the name's lock held, so that nobody else claims it meanwhile.

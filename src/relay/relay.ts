@@ -24,6 +24,7 @@ export interface RelayDeps {
   exclusive: (
     name: string,
     fn: (run: { signal: AbortSignal; epoch: number }) => Promise<void>,
+    options: { signal: AbortSignal },
   ) => Promise<void>
   createClient: (name: string, options: GuardedClientOptions) => RelayClient
   openSpool: (folder: string, limits: SpoolLimits) => Promise<Spool>
@@ -47,6 +48,9 @@ export class Relay implements RelayDoor {
   readonly #deps: RelayDeps
   readonly #remote: RemoteDoor
   readonly #leave = new AbortController()
+  /** Takes this process out of the line; whoever owns lets go in its own time. */
+  readonly #line = new AbortController()
+  #isServed = false
   #owner: Owner | null = null
   #life: Promise<void> = Promise.resolve()
   #stopTimeout = DEFAULT_STOP
@@ -87,6 +91,7 @@ export class Relay implements RelayDoor {
     this.beginDrain()
     this.#stopTimeout = timeout
     this.#leave.abort()
+    if (!this.#isServed) this.#line.abort()
     const isOver = await settledWithin(this.#life, timeout + 1_000)
     if (!isOver) this.#deps.log('error', `the relay did not stop within ${timeout} ms`)
     this.#remote.close()
@@ -117,13 +122,19 @@ export class Relay implements RelayDoor {
     const leave = this.#leave.signal
     for (let pause = FIRST_PAUSE; !leave.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
-        await exclusive(leaseName(settings.spool), async ({ signal }) => {
-          await this.#own(signal)
-          pause = FIRST_PAUSE
-        })
+        await exclusive(
+          leaseName(settings.spool),
+          async ({ signal }) => {
+            this.#isServed = true
+            await this.#own(signal)
+            pause = FIRST_PAUSE
+          },
+          { signal: this.#line.signal },
+        )
       } catch (error) {
         if (!leave.aborted) log('error', `spool ${settings.spool}: ${messageOf(error)}`)
       }
+      this.#isServed = false
       await untilAborted(leave, pause)
     }
   }

@@ -179,7 +179,11 @@ export const ERROR_CODES = {
   FORKSAFE_ERR_RELAY_SOCKET: {
     retryable: false,
     meaning:
-      'The socket of a relay cannot be used safely (owner, mode, symlink, group, path length), or may not be opened by this user.',
+      'The socket of a relay cannot be listened on, or not safely (owner, mode, symlink, group, path length).',
+  },
+  FORKSAFE_ERR_RELAY_DENIED: {
+    retryable: false,
+    meaning: 'This user may not open the socket of the relay: it belongs to another user and group.',
   },
   FORKSAFE_ERR_RELAY_SPOOL: {
     retryable: false,

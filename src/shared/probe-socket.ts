@@ -1,7 +1,7 @@
 // Whether somebody listens on a unix socket. The kernel answers, so even a stopped process counts as listening.
 
 import { createConnection } from 'node:net'
-import { errnoOf } from '../shared/config-file.js'
+import { errnoOf } from './config-file.js'
 
 const PROBE_TIMEOUT = 1_000
 
