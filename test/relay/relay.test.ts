@@ -1,5 +1,6 @@
 // A relay with a real client and a real upstream: what goes in at the door of either worker arrives, in order.
 
+import { setMaxListeners } from 'node:events'
 import t from 'tap'
 import { eventually, withDeadline } from '../support/deadline.js'
 import { newMessage } from '../support/memory-spool.js'
@@ -174,4 +175,44 @@ t.test('a spool that cannot be opened is tried again, and said', async (t) => {
   t.notOk(relay.isOwner)
   t.match(parts.lines, [{ level: 'error', text: /spool .*url of client/ }])
   t.ok(spoolOf(parts).isClosed, 'what was open is closed')
+})
+
+t.test('who only stands in line leaves at once', async (t) => {
+  const upstream = await recordingUpstream(t)
+  const parts = relayParts(t, [upstreamAt(upstream.url)])
+  const [owner, other] = [parts.relay(), parts.relay()]
+  owner.start()
+  await eventually(() => owner.isOwner, isOwner, { what: 'the first relay to be the owner' })
+  other.start()
+  await withDeadline(other.stop({ timeout: 20_000 }), { what: 'the stop' })
+  t.ok(owner.isOwner)
+  t.match(
+    parts.lines.filter(({ level }) => level === 'error'),
+    [],
+  )
+})
+
+t.test('many may wait for their messages, in the owner and elsewhere', async (t) => {
+  const upstream = await recordingUpstream(t, { refuseWith: 503 })
+  const parts = relayParts(t, [upstreamAt(upstream.url)])
+  const [owner, other] = [parts.relay(), parts.relay()]
+  owner.start()
+  await eventually(() => owner.isOwner, isOwner, { what: 'the first relay to be the owner' })
+  const never = new AbortController().signal
+  setMaxListeners(0, never)
+  const fates = [owner, other].flatMap((relay) =>
+    Array.from({ length: 200 }, async (_, n) => {
+      const message = newMessage(String(n))
+      await relay.append('feed', [message])
+      return relay.settled('feed', message.id, never)
+    }),
+  )
+  await eventually(
+    () => spoolOf(parts).status().queued,
+    (count) => count === 400,
+    { what: 'all to be spooled' },
+  )
+  upstream.behaviour.refuseWith = null
+  const states = (await withDeadline(Promise.all(fates), { what: 'all fates' })).map((fate) => fate?.state)
+  t.same([...new Set(states)], ['delivered'])
 })
