@@ -1,35 +1,41 @@
 // What becomes of bytes that are no complete request: garbage, too large a head, one that came too slowly, CONNECT and
 // Upgrade. Each is told so and its connection is ended, behind the answers that the connection still waits for.
 
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errnoOf } from '../../shared/config-file.js'
 import { badRequest, type Problem, problem, rawProblem } from './problem.js'
 
-/** How many complete requests of each connection wait for their answer. */
+/** The requests of each connection that have come whole and wait for their answer. */
 export class Unanswered {
-  readonly #counts = new WeakMap<Duplex, number>()
-  readonly #last = new WeakMap<Duplex, () => void>()
+  readonly #responses = new WeakMap<Duplex, Set<ServerResponse>>()
+  readonly #after = new WeakMap<Duplex, () => void>()
 
-  add(socket: Duplex): void {
-    this.#counts.set(socket, this.of(socket) + 1)
+  add(socket: Duplex, response: ServerResponse): void {
+    const known = this.#responses.get(socket)
+    if (known === undefined) this.#responses.set(socket, new Set([response]))
+    else known.add(response)
+    response.once('close', () => {
+      this.#responses.get(socket)?.delete(response)
+      if (this.#hasNone(socket)) this.#after.get(socket)?.()
+    })
   }
 
-  remove(socket: Duplex): void {
-    const left = this.of(socket) - 1
-    this.#counts.set(socket, left)
-    if (left <= 0) this.#last.get(socket)?.()
-  }
-
-  /** Calls it when all are answered, or at once; a second call for the same connection does nothing. */
+  /** Calls it once, when all are answered, or at once; a second call for the same connection does nothing. */
   whenNone(socket: Duplex, act: () => void): void {
-    if (this.#last.has(socket)) return
-    this.#last.set(socket, act)
-    if (this.of(socket) <= 0) act()
+    if (this.#after.has(socket)) return
+    let isDone = false
+    this.#after.set(socket, () => {
+      if (!isDone) act()
+      isDone = true
+    })
+    if (this.#hasNone(socket)) this.#after.get(socket)?.()
   }
 
-  of(socket: Duplex): number {
-    return this.#counts.get(socket) ?? 0
+  /** The one that is not whole is the one that is broken. */
+  #hasNone(socket: Duplex): boolean {
+    for (const response of this.#responses.get(socket) ?? []) if (response.req.complete) return false
+    return true
   }
 }
 
@@ -51,14 +57,21 @@ export const refuseBroken = (server: Server, unanswered: Unanswered): void => {
   })
 }
 
+/** ms for its reader to end the connection too: ended before it has read, it may see a reset and no answer. */
+const LINGER = 500
+
 /** Sends it and ends the connection, whether its other side does or not. */
-export const lastWords = (socket: Duplex, why: Problem): void => {
+export const lastWords = (socket: Duplex, why: Problem, linger = LINGER): void => {
   socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  socket.end(rawProblem(why), () => socket.destroy())
+  const timer = setTimeout(() => socket.destroy(), linger).unref()
+  socket.once('end', () => socket.destroy())
+  socket.once('close', () => clearTimeout(timer))
+  socket.end(rawProblem(why))
+  socket.resume()
 }
 
 const problemOf = (errno: string): Problem => {

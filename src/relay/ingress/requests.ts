@@ -138,9 +138,7 @@ export class Requests {
     wait: number,
     isDuplicate: boolean,
   ): Promise<void> {
-    const { response } = exchange
-    const onGone = (stop: () => void): void => void response.once('close', stop)
-    const fate = await this.#parts.waiting.fate(client, id, wait, onGone)
+    const fate = await this.#parts.waiting.fate(client, id, wait, exchange.request.socket)
     const isSettled = fate !== null && fate.state !== 'queued'
     send(
       exchange,

@@ -113,6 +113,8 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
     requireHostHeader: false,
   })
   server.timeout = SILENCE
+  // A caller that says early that it sends no more is answered all the same. Not in Node's documentation, nor its types.
+  Reflect.set(server, 'httpAllowHalfOpen', true)
   const unanswered = new Unanswered()
   const onRequest =
     (isToContinue: boolean) =>
@@ -123,7 +125,7 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
         answerProblem(response, crowd.refusal())
         return
       }
-      countUnanswered(request, response, socket, unanswered)
+      unanswered.add(socket, response)
       requests.answer(request, response, guard, isToContinue)
     }
   server.on('request', onRequest(false))
@@ -135,26 +137,6 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
   server.on('connection', (socket: Socket) => crowd.enter(socket))
   refuseBroken(server, unanswered)
   return server
-}
-
-/** From the moment in which all of it has come: until then its connection is the one that is broken. */
-const countUnanswered = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  socket: Socket,
-  unanswered: Unanswered,
-): void => {
-  let isCounted = false
-  let isAnswered = false
-  request.once('end', () => {
-    if (isAnswered) return
-    isCounted = true
-    unanswered.add(socket)
-  })
-  response.once('close', () => {
-    isAnswered = true
-    if (isCounted) unanswered.remove(socket)
-  })
 }
 
 const answerProblem = (response: ServerResponse, why: Problem): void => {

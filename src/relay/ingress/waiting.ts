@@ -1,6 +1,7 @@
 // Requests that wait for the fate of their message (`Prefer: wait`): each until it is settled, its time is up, its caller
 // has gone, or this process drains, whichever comes first.
 
+import type { Socket } from 'node:net'
 import type { RelayDoor } from '../door.js'
 import type { Fate } from '../messages.js'
 
@@ -22,19 +23,15 @@ export class Waiting {
   /**
    * What is known then; null where nothing is.
    *
-   * @param onGone calls what it is given when the caller has gone.
+   * @param socket of the caller: when it sends no more, it may have gone, or waits for nothing but its answer.
    */
-  async fate(
-    client: string,
-    id: string,
-    seconds: number,
-    onGone: (stop: () => void) => void,
-  ): Promise<Fate | null> {
-    if (this.#isDraining) return null
+  async fate(client: string, id: string, seconds: number, socket: Socket): Promise<Fate | null> {
+    if (this.#isDraining || socket.destroyed || socket.readableEnded) return null
     const waiter = new AbortController()
-    const timer = setTimeout(() => waiter.abort(), seconds * 1_000)
+    const stop = (): void => waiter.abort()
+    const timer = setTimeout(stop, seconds * 1_000)
     this.#open.add(waiter)
-    onGone(() => waiter.abort())
+    socket.once('end', stop).once('close', stop)
     try {
       return await this.#door.settled(client, id, waiter.signal)
     } catch {
@@ -43,6 +40,7 @@ export class Waiting {
     } finally {
       clearTimeout(timer)
       this.#open.delete(waiter)
+      socket.off('end', stop).off('close', stop)
     }
   }
 }
