@@ -1,0 +1,579 @@
+// The spool of one client over a log of segments: admits, commits in groups, hands out in order, settles, forgets. Bytes and
+// files are the business of the other files here; what is sent when is src/relay/forwarder-core.ts.
+
+import { messageOf as reasonOf } from '../../shared/errors.js'
+import type {
+  AppendOutcome,
+  DeliveryReceipt,
+  Fate,
+  FateState,
+  NewMessage,
+  Refusal,
+  SpooledMessage,
+} from '../messages.js'
+import type { ParkedMessage, Settlement, Spool, SpoolLimits, SpoolStatus } from '../spool.js'
+import { GroupCommit } from './group-commit.js'
+import { MessageReader } from './message-reader.js'
+import type { ParkedFolder } from './parked-folder.js'
+import type { Progress } from './progress.js'
+import { encodeMessage, encodeNote, hashId, messageOf, messageSize } from './record.js'
+import type { Recovered } from './recover.js'
+import { Remembered } from './remembered.js'
+import type { Segment } from './segment.js'
+import { segmentSize } from './segment-size.js'
+import { SegmentWriter, WriteFailed } from './segment-writer.js'
+import type { SpoolFiles } from './spool-files.js'
+
+/** Bytes that go to the disk together. */
+const MAX_BATCH = 1024 * 1024
+/** Bytes of messages that are kept in memory for a reader that keeps up. */
+const MAX_HOT = 4 * 1024 * 1024
+/** ms within which progress is on its way to the disk. */
+const PROGRESS_DELAY = 50
+/** ms between two looks at what may be forgotten. */
+const SWEEP_INTERVAL = 10_000
+
+/** What waits for the disk: a message with who wants to know, or a note on one. */
+type Item =
+  | { type: 'message'; message: NewMessage; size: number; answer: (outcome: AppendOutcome) => void }
+  | { type: 'note'; kind: 'dropped' | 'expired'; seq: number; answer: (failed: Refusal | null) => void }
+
+export interface LogSpoolParts {
+  files: SpoolFiles
+  folder: string
+  limits: SpoolLimits
+  clock: () => number
+  warn: (text: string) => void
+  recovered: Recovered
+  progress: Progress
+  parked: ParkedFolder
+}
+
+export class LogSpool implements Spool {
+  readonly #files: SpoolFiles
+  readonly #limits: SpoolLimits
+  readonly #clock: () => number
+  readonly #warn: (text: string) => void
+  readonly #progress: Progress
+  readonly #parked: ParkedFolder
+  readonly #segments: Segment[]
+  readonly #writer: SegmentWriter
+  readonly #commits: GroupCommit<Item>
+  readonly #reader: MessageReader
+  readonly #remembered: Remembered
+  /** By id: those that are being looked up or written. */
+  readonly #pending = new Map<string, Promise<AppendOutcome>>()
+  #pendingCount = 0
+  #pendingBytes = 0
+  /** Largest seq that is on disk. */
+  #lastSeq: number
+  #through: number
+  /** Taken out while they waited, beyond what is settled. */
+  readonly #dropped = new Set<number>()
+  #queued: number
+  #queuedBytes: number
+  /** The next one that `take` gives. */
+  #readSeq: number
+  /** From `#readSeq` on, as long as the reader keeps up. */
+  #hot: SpooledMessage[] = []
+  #hotBytes = 0
+  #isDry = true
+  /** Given by `take` and not settled. */
+  #taken: { seq: number; size: number; acceptedAt: number }[] = []
+  /** Those before it are settled. */
+  #firstTaken = 0
+  readonly #listeners = new Set<() => void>()
+  #progressTimer: NodeJS.Timeout | null = null
+  readonly #sweepTimer: NodeJS.Timeout
+  #isSweeping = false
+  #isClosed = false
+  #refusing: string | null = null
+  readonly #counts = { accepted: 0, delivered: 0, expired: 0, duplicates: 0, quarantined: 0 }
+
+  constructor({ files, folder, limits, clock, warn, recovered, progress, parked }: LogSpoolParts) {
+    this.#files = files
+    this.#limits = limits
+    this.#clock = clock
+    this.#warn = warn
+    this.#progress = progress
+    this.#parked = parked
+    this.#segments = recovered.segments
+    this.#lastSeq = Math.max(recovered.lastSeq, progress.settledThrough)
+    this.#through = progress.settledThrough
+    this.#readSeq = this.#through + 1
+    this.#queued = recovered.waiting
+    this.#queuedBytes = recovered.waitingBytes
+    this.#counts.quarantined = recovered.quarantined
+    this.#remembered = new Remembered({
+      window: limits.dedupeWindow,
+      messages: limits.dedupeMessages,
+      through: this.#through,
+      now: clock(),
+    })
+    for (const [seq, { state, at }] of recovered.notes) {
+      this.#remembered.note(seq, { state, at, reason: null })
+      if (state !== 'dropped' || seq <= this.#through) continue
+      this.#dropped.add(seq)
+      this.#queued--
+    }
+    this.#writer = new SegmentWriter({
+      files,
+      folder,
+      size: segmentSize(limits.maxBytes),
+      last: recovered.segments.at(-1) ?? null,
+      isLastWhole: recovered.isLastWhole,
+      lastNumber: recovered.lastNumber,
+      onBegun: (segment) => this.#segments.push(segment),
+      warn,
+    })
+    this.#commits = new GroupCommit(
+      (batch) => this.#commit(batch),
+      (item) => (item.type === 'message' ? item.size : 0),
+      MAX_BATCH,
+    )
+    this.#reader = new MessageReader(
+      () => this.#segments,
+      ({ path }, offset) => {
+        this.#counts.quarantined++
+        warn(`${path}: the record at ${offset} cannot be read as it was written, and is passed over`)
+      },
+    )
+    this.#passDropped()
+    this.#sweepTimer = setInterval(() => void this.#sweep(0), SWEEP_INTERVAL)
+    this.#sweepTimer.unref()
+  }
+
+  // --- Coming in ------------------------------------------------------------------------------------------------
+
+  append(message: NewMessage): Promise<AppendOutcome> {
+    return this.#append(message, false)
+  }
+
+  async #append(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
+    const { id } = message
+    for (let before = this.#pending.get(id); before !== undefined; before = this.#pending.get(id))
+      await before
+    const outcome = this.#admit(message, isAgain)
+    this.#pending.set(id, outcome)
+    try {
+      return await outcome
+    } finally {
+      this.#pending.delete(id)
+    }
+  }
+
+  #admit(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
+    if (this.#isClosed) return Promise.resolve(refused(message, CLOSED))
+    if (isAgain || !this.#mayBeKnown(message.id)) return this.#enqueue(message)
+    return this.#findAndAdmit(message)
+  }
+
+  #mayBeKnown(id: string): boolean {
+    if (this.#parked.find(id) !== null) return true
+    const hash = hashId(id)
+    return this.#segments.some(({ index }) => index.find(hash).length > 0)
+  }
+
+  async #findAndAdmit(message: NewMessage): Promise<AppendOutcome> {
+    const { id } = message
+    const known = await this.#find(id)
+    if (known === null) return this.#enqueue(message)
+    if (!isSame(known, message)) return { outcome: 'conflict', id }
+    this.#counts.duplicates++
+    return { outcome: 'duplicate', id, fate: this.#fateOf(known) }
+  }
+
+  async #enqueue(message: NewMessage): Promise<AppendOutcome> {
+    const size = messageSize(message)
+    const full = this.#lackOfRoom(size)
+    if (full !== null) {
+      await this.#sweep(size)
+      const still = this.#lackOfRoom(size)
+      if (still !== null)
+        return refused(message, { code: 'FORKSAFE_ERR_RELAY_FULL', message: still, retryAfter: 5 })
+    }
+    if (this.#isClosed) return refused(message, CLOSED)
+    this.#pendingCount++
+    this.#pendingBytes += size
+    return new Promise((answer) => this.#commits.add({ type: 'message', message, size, answer }))
+  }
+
+  #lackOfRoom(size: number): string | null {
+    const { maxMessages, maxBytes } = this.#limits
+    if (this.#queued + this.#pendingCount >= maxMessages)
+      return `${maxMessages} messages wait, as many as may (maxMessages)`
+    if (this.#bytes + this.#pendingBytes + size > maxBytes)
+      return `the spool has ${this.#bytes} of ${maxBytes} bytes (maxBytes)`
+    return null
+  }
+
+  get #bytes(): number {
+    let sum = this.#parked.bytes
+    for (const { end } of this.#segments) sum += end
+    return sum
+  }
+
+  async #commit(batch: Item[]): Promise<void> {
+    // Somebody else may have the lease by now, and write.
+    if (this.#isClosed) return this.#refuseAll(batch, CLOSED)
+    const acceptedAt = this.#clock()
+    const first = this.#lastSeq + 1
+    const spooled: SpooledMessage[] = []
+    const pieces: Buffer[] = []
+    for (const item of batch) {
+      if (item.type === 'message') {
+        const message = { ...item.message, seq: first + spooled.length, acceptedAt }
+        spooled.push(message)
+        pieces.push(encodeMessage(message))
+      } else pieces.push(encodeNote(item.kind, item.seq, acceptedAt))
+    }
+    try {
+      const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
+      const { segment, offset } = await this.#writer.write(bytes, first)
+      this.#written(segment, offset, batch, spooled, pieces)
+      this.#refusing = null
+    } catch (error) {
+      this.#notWritten(batch, error)
+    }
+  }
+
+  #written(
+    segment: Segment,
+    offset: number,
+    batch: readonly Item[],
+    spooled: readonly SpooledMessage[],
+    pieces: readonly Buffer[],
+  ): void {
+    let at = offset
+    let next = 0
+    const isCaughtUp = this.#nextHot === this.#lastSeq + 1
+    for (const [index, item] of batch.entries()) {
+      const size = pieces[index]?.length ?? 0
+      const message = item.type === 'message' ? spooled[next++] : undefined
+      if (message !== undefined) {
+        segment.noteMessage(message.seq, at, hashId(message.id))
+        this.#lastSeq = message.seq
+        this.#queued++
+        this.#queuedBytes += size
+        if (isCaughtUp && this.#nextHot === message.seq && this.#hotBytes < MAX_HOT) {
+          this.#hot.push(message)
+          this.#hotBytes += message.body.length
+        }
+      }
+      at += size
+      this.#answered(
+        item,
+        message === undefined ? null : { outcome: 'accepted', id: message.id, seq: message.seq },
+      )
+    }
+    if (spooled.length > 0 && this.#isDry) this.#tellMore()
+  }
+
+  /** Of the message that could be added to those in memory. */
+  get #nextHot(): number {
+    return this.#readSeq + this.#hot.length
+  }
+
+  #answered(item: Item, outcome: AppendOutcome | null): void {
+    if (item.type === 'note') return item.answer(null)
+    this.#pendingCount--
+    this.#pendingBytes -= item.size
+    if (outcome === null) return
+    if (outcome.outcome === 'accepted') this.#counts.accepted++
+    item.answer(outcome)
+  }
+
+  #notWritten(batch: readonly Item[], error: unknown): void {
+    const isFull = error instanceof WriteFailed && error.isFull
+    const why = reasonOf(error)
+    const refusal: Refusal = isFull
+      ? { code: 'FORKSAFE_ERR_RELAY_DISK_FULL', message: `the disk is full (${why})`, retryAfter: 5 }
+      : { code: 'FORKSAFE_ERR_RELAY_DISK', message: `the disk did not take it (${why})`, retryAfter: 5 }
+    if (this.#refusing !== refusal.message) this.#warn(`nothing is accepted: ${refusal.message}`)
+    this.#refusing = refusal.message
+    this.#refuseAll(batch, refusal)
+  }
+
+  #refuseAll(batch: readonly Item[], refusal: Refusal): void {
+    for (const item of batch) {
+      if (item.type === 'note') item.answer(refusal)
+      else this.#answered(item, refused(item.message, refusal))
+    }
+  }
+
+  // --- Going out ------------------------------------------------------------------------------------------------
+
+  async take(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
+    const messages = this.#hot.length > 0 ? this.#takeHot(limits) : await this.#takeCold(limits)
+    if (this.#firstTaken > this.#taken.length / 2) {
+      this.#taken = this.#taken.slice(this.#firstTaken)
+      this.#firstTaken = 0
+    }
+    for (const message of messages) {
+      const { seq, acceptedAt } = message
+      this.#taken.push({ seq, acceptedAt, size: messageSize(message) })
+    }
+    this.#isDry = messages.length === 0
+    return messages
+  }
+
+  #takeHot({ count, bytes }: { count: number; bytes: number }): SpooledMessage[] {
+    let size = 0
+    let end = 0
+    while (end < this.#hot.length && end < count) {
+      size += this.#hot[end]?.body.length ?? 0
+      if (end > 0 && size > bytes) break
+      end++
+    }
+    const taken = this.#hot.slice(0, end)
+    this.#hot = this.#hot.slice(end)
+    this.#hotBytes = this.#hot.reduce((sum, { body }) => sum + body.length, 0)
+    this.#readSeq = (taken.at(-1)?.seq ?? this.#readSeq - 1) + 1
+    return taken.filter(({ seq }) => !this.#dropped.has(seq))
+  }
+
+  async #takeCold(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
+    while (this.#readSeq <= this.#lastSeq) {
+      const from = this.#readSeq
+      const messages = await this.#reader.read(from, limits)
+      // Somebody has put it back meanwhile.
+      if (this.#readSeq !== from) continue
+      const last = messages.at(-1)
+      if (last === undefined) {
+        // All that is left cannot be read.
+        this.#readSeq = this.#lastSeq + 1
+        break
+      }
+      this.#readSeq = last.seq + 1
+      const wanted = messages.filter(({ seq }) => !this.#dropped.has(seq))
+      if (wanted.length > 0) return wanted
+    }
+    return []
+  }
+
+  onMore(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #tellMore(): void {
+    this.#isDry = false
+    for (const listener of this.#listeners) listener()
+  }
+
+  rewind(): void {
+    this.#readSeq = this.#through + 1
+    this.#hot = []
+    this.#hotBytes = 0
+    this.#forgetTaken()
+  }
+
+  #forgetTaken(): void {
+    this.#taken = []
+    this.#firstTaken = 0
+  }
+
+  settle(seq: number, settlement: Settlement): void {
+    // Its successor sends it again.
+    if (this.#isClosed) return
+    const now = this.#clock()
+    if (settlement.state === 'delivered') {
+      this.#counts.delivered++
+      this.#remembered.delivered(seq, settlement.receipt, now)
+    } else if (settlement.state === 'expired') {
+      this.#counts.expired++
+      this.#remembered.note(seq, { state: 'expired', at: now, reason: null })
+      this.#commits.add({ type: 'note', kind: 'expired', seq, answer: () => {} })
+    } else this.#remembered.note(seq, { state: 'parked', at: now, reason: settlement.reason })
+    for (let taken = this.#taken[this.#firstTaken]; taken !== undefined && taken.seq <= seq; ) {
+      if (!this.#dropped.has(taken.seq)) {
+        this.#queued--
+        this.#queuedBytes -= taken.size
+      }
+      taken = this.#taken[++this.#firstTaken]
+    }
+    if (this.#firstTaken === this.#taken.length) this.#forgetTaken()
+    this.#moveTo(Math.max(this.#through, seq))
+    this.#passDropped()
+  }
+
+  /** What was taken out is settled as soon as all before it is. */
+  #passDropped(): void {
+    let through = this.#through
+    while (this.#dropped.delete(through + 1)) through++
+    if (through > this.#through) this.#moveTo(through)
+  }
+
+  #moveTo(through: number): void {
+    if (through === this.#through) return
+    this.#through = through
+    if (this.#readSeq <= through) this.#readSeq = through + 1
+    this.#remembered.settledThrough(through, this.#clock())
+    this.#progressTimer ??= setTimeout(() => this.#keepProgress(), PROGRESS_DELAY)
+    this.#progressTimer.unref()
+  }
+
+  #keepProgress(): void {
+    if (this.#progressTimer !== null) clearTimeout(this.#progressTimer)
+    this.#progressTimer = null
+    try {
+      this.#progress.write(this.#through)
+    } catch (error) {
+      this.#warn(`progress is not kept (${reasonOf(error)}): after a crash messages are sent again`)
+    }
+    void this.#sweep(0)
+  }
+
+  // --- Forgetting -----------------------------------------------------------------------------------------------
+
+  /** Deletes segments that nobody needs; those whose messages are settled, too, while there is no room for `need` bytes. */
+  async #sweep(need: number): Promise<void> {
+    if (this.#isSweeping || this.#isClosed) return
+    this.#isSweeping = true
+    try {
+      this.#remembered.forget(this.#clock())
+      while (this.#segments.length > 1) {
+        const [oldest] = this.#segments
+        if (oldest === undefined || oldest.lastSeq > this.#progress.settledThrough) break
+        const isForgotten = oldest.lastSeq <= this.#remembered.forgottenThrough
+        const isInTheWay = need > 0 && this.#bytes + this.#pendingBytes + need > this.#limits.maxBytes
+        if (!isForgotten && !isInTheWay) break
+        await this.#files.remove(oldest.path)
+        this.#segments.shift()
+        await oldest.close()
+      }
+    } catch (error) {
+      this.#warn(`a segment cannot be deleted: ${reasonOf(error)}`)
+    } finally {
+      this.#isSweeping = false
+    }
+  }
+
+  // --- Questions ------------------------------------------------------------------------------------------------
+
+  async fate(id: string): Promise<Fate | null> {
+    const known = await this.#find(id)
+    return known === null ? null : this.#fateOf(known)
+  }
+
+  /** The last message of this id that is remembered. */
+  async #find(id: string): Promise<SpooledMessage | null> {
+    const hash = hashId(id)
+    const parked = this.#parked.find(id)
+    for (const segment of this.#segments.toReversed()) {
+      for (const offset of segment.index.find(hash).reverse()) {
+        const record = await segment.recordAt(offset)
+        if (record === null) continue
+        const message = messageOf(record.buffer, record.view)
+        if (message.id !== id) continue
+        const isRemembered = message.seq > this.#remembered.forgottenThrough || parked?.seq === message.seq
+        return isRemembered ? message : this.#parked.get(id)
+      }
+    }
+    return parked === null ? null : this.#parked.get(id)
+  }
+
+  #fateOf({ id, seq, acceptedAt }: SpooledMessage): Fate {
+    const fate = (
+      state: FateState,
+      settledAt: number | null,
+      reason: string | null = null,
+      receipt: DeliveryReceipt | null = null,
+    ): Fate => ({ id, state, seq, acceptedAt, settledAt, reason, receipt })
+    const parked = this.#parked.find(id)
+    if (parked?.seq === seq && seq <= this.#through) return fate('parked', parked.parkedAt, parked.reason)
+    const note = this.#remembered.noteOf(seq)
+    // Of one that was parked, and is not any more, an operator has disposed.
+    if (note !== null) return fate(note.state === 'parked' ? 'dropped' : note.state, note.at, note.reason)
+    if (seq > this.#through) return fate('queued', null)
+    const delivered = this.#remembered.receiptOf(seq)
+    return fate('delivered', delivered?.at ?? null, null, delivered?.receipt ?? null)
+  }
+
+  status(): SpoolStatus {
+    return {
+      queued: this.#queued,
+      queuedBytes: this.#queuedBytes,
+      oldestAt: this.#taken[this.#firstTaken]?.acceptedAt ?? this.#hot[0]?.acceptedAt ?? null,
+      parked: this.#parked.count,
+      bytes: this.#bytes,
+      ...this.#counts,
+      refusing: this.#isClosed ? CLOSED.message : this.#refusing,
+    }
+  }
+
+  async list({ after = 0, limit }: { after?: number; limit: number }): Promise<SpooledMessage[]> {
+    const reader = new MessageReader(() => this.#segments)
+    const found: SpooledMessage[] = []
+    let from = Math.max(after, this.#through) + 1
+    while (found.length < limit) {
+      const some = await reader.read(from, { count: limit - found.length, bytes: MAX_BATCH })
+      const last = some.at(-1)
+      if (last === undefined) break
+      from = last.seq + 1
+      found.push(...some.filter(({ seq }) => !this.#dropped.has(seq)))
+    }
+    return found
+  }
+
+  // --- Dead letters, and what operators do ----------------------------------------------------------------------
+
+  async park(message: SpooledMessage, reason: string): Promise<void> {
+    await this.#parked.add(message, reason, this.#clock())
+  }
+
+  parked(): Promise<ParkedMessage[]> {
+    return this.#parked.all()
+  }
+
+  async retry(id: string): Promise<AppendOutcome | false> {
+    const parked = await this.#parked.get(id)
+    if (parked === null) return false
+    const { key, isBinary, body } = parked
+    // Its time to live is over, or would be before long: who asks for it wants it sent.
+    const outcome = await this.#append({ id, key, isBinary, body, expiresAt: null }, true)
+    if (outcome.outcome === 'accepted') await this.#parked.remove(id)
+    return outcome
+  }
+
+  async drop(id: string): Promise<boolean> {
+    if (this.#parked.find(id) !== null) return this.#parked.remove(id)
+    const message = await this.#find(id)
+    if (message === null || message.seq <= this.#through || this.#dropped.has(message.seq)) return false
+    const { seq } = message
+    const failed = await new Promise<Refusal | null>((answer) =>
+      this.#commits.add({ type: 'note', kind: 'dropped', seq, answer }),
+    )
+    if (failed !== null) throw new Error(failed.message)
+    // It has arrived meanwhile.
+    if (seq <= this.#through) return false
+    this.#dropped.add(seq)
+    this.#remembered.note(seq, { state: 'dropped', at: this.#clock(), reason: null })
+    this.#queued--
+    this.#queuedBytes -= messageSize(message)
+    this.#passDropped()
+    return true
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearInterval(this.#sweepTimer)
+    await this.#commits.idle()
+    this.#keepProgress()
+    await this.#progress.close()
+    for (const segment of this.#segments) await segment.close()
+  }
+}
+
+const CLOSED: Refusal = {
+  code: 'FORKSAFE_ERR_RELAY_UNAVAILABLE',
+  message: 'the spool is closed: its process leaves',
+  retryAfter: 1,
+}
+
+const refused = ({ id }: NewMessage, refusal: Refusal): AppendOutcome => ({ outcome: 'refused', id, refusal })
+
+/** Whether a second one is a repetition: its time to live may be another, what is sent may not. */
+const isSame = (known: SpooledMessage, { key, isBinary, body }: NewMessage): boolean =>
+  known.isBinary === isBinary && known.key === key && known.body.equals(body)
