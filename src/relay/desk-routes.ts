@@ -8,6 +8,7 @@ import { DESK_PATHS, decodeBatch, encodeOutcomes, MAX_BATCH_BODY, parsed } from 
 import type { Owner } from './owner.js'
 import { show, showParked } from './shown-message.js'
 import type { Spool } from './spool.js'
+import { findMessage } from './spool-files-view.js'
 
 /** What is listed at once, and of one message shown. */
 const MAX_LIST = 10_000
@@ -71,15 +72,9 @@ const parked: Route = ofSpool(async (spool, { query }) => {
   return { body: (await spool.parked()).slice(0, limit).map((message) => showParked(message)) }
 })
 
-const message: Route = ofSpool(async (spool, { query }) => {
-  const id = query.get('id') ?? ''
-  const found = (await spool.parked()).find((each) => each.id === id)
-  if (found !== undefined) return { body: showParked(found, true) }
-  const known = await spool.fate(id)
-  if (known === null) return { body: null }
-  const [waiting] = known.state === 'queued' ? await spool.list({ after: known.seq - 1, limit: 1 }) : []
-  return { body: waiting?.id === id ? { ...show(waiting, true), ...known } : known }
-})
+const message: Route = ofSpool(async (spool, { query }) => ({
+  body: await findMessage(spool, query.get('id') ?? ''),
+}))
 
 /** `{ ids }` or, of parked ones, `{ all: true }`; answers which it was done to. */
 const each =

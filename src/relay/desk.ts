@@ -1,6 +1,7 @@
 // The desk of the owner's process: HTTP on a unix socket that this user alone can open, for the other relay workers and for
 // `supervisor spool`. What its paths answer is desk-routes.ts; the other end is remote-door.ts and desk-client.ts.
 
+import { setMaxListeners } from 'node:events'
 import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { markAsOwn } from '../shared/own-server.js'
@@ -22,6 +23,7 @@ const HEADERS_TIMEOUT = 10_000
  */
 export const openDesk = async (path: string, owner: Owner): Promise<Desk> => {
   const ending = new AbortController()
+  setMaxListeners(0, ending.signal)
   let busy = 0
   let tellIdle = (): void => {}
   const server = createServer(

@@ -282,10 +282,10 @@ export class ForwarderCore {
       this.#park(only, `${why} each of the ${only.attempts} times that it was sent by itself`)
   }
 
+  /** Also where nothing waits: whoever comes next does not wait for a handshake, and it shows early what is wrong. */
   #dial(now: number): void {
     if (this.#isStopping) return
     this.#outdate(now)
-    if (!this.#entries.some(({ state }) => state === 'waiting')) return
     this.#line = 'dialling'
     this.#effects.push({ type: 'connect' })
   }

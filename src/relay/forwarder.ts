@@ -59,6 +59,9 @@ export interface ForwarderStatus {
 }
 
 const TICK = 1_000
+/** So many are told one by one in so many ms. */
+const PARKED_LINES = 20
+const PARKED_PERIOD = 10_000
 
 export class Forwarder {
   readonly #deps: ForwarderDeps
@@ -72,6 +75,8 @@ export class Forwarder {
   #watch: NodeJS.Timeout | null = null
   #rest: NodeJS.Timeout | null = null
   #trouble: string | null = null
+  #parkedSince = Number.NEGATIVE_INFINITY
+  #parkedLines = 0
   #isOver = false
 
   /** Begins at the first message that is not settled. */
@@ -223,7 +228,7 @@ export class Forwarder {
     const { message } = entry
     spool.park(message, reason).then(
       () => {
-        log('warn', `message ${JSON.stringify(message.id)} is parked: ${reason}`)
+        this.#sayParked(message.id, reason)
         this.#handle({ type: 'parked', entry })
       },
       (error: unknown) => {
@@ -233,9 +238,24 @@ export class Forwarder {
     )
   }
 
+  /** A backlog that has grown too old is a million messages, and not as many lines. */
+  #sayParked(id: string, reason: string): void {
+    const now = performance.now()
+    if (now - this.#parkedSince > PARKED_PERIOD) {
+      this.#parkedSince = now
+      this.#parkedLines = 0
+    }
+    if (++this.#parkedLines > PARKED_LINES) return
+    this.#deps.log('warn', `message ${JSON.stringify(id)} is parked: ${reason}`)
+    if (this.#parkedLines === PARKED_LINES)
+      this.#deps.log(
+        'warn',
+        `more may be parked; for ${PARKED_PERIOD / 1_000} s they are not told one by one`,
+      )
+  }
+
   #restFor(ms: number, why: string): void {
-    this.#trouble = why
-    this.#deps.log('error', `${why}; the messages are kept, it is asked again in ${ms / 1_000} s`)
+    this.#say('error', `${why}; the messages are kept, it is asked again each ${ms / 1_000} s`)
     this.#rest = setTimeout(() => {
       this.#rest = null
       this.#handle({ type: 'rested' })

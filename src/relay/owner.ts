@@ -1,6 +1,7 @@
 // The one process that has the spools open: it accepts, forwards, and answers what became of a message. It lives as long
 // as the lease (src/relay/relay.ts); who reaches it from another process comes through the desk.
 
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConnectionTls, GuardedClientOptions } from '../client/client-options.js'
@@ -49,6 +50,8 @@ export class Owner implements RelayDoor {
   /** @throws what opening a spool or making a client throws; what was opened is closed again. */
   static async open(deps: OwnerDeps): Promise<Owner> {
     const owner = new Owner()
+    // As many as wait for a message to be settled.
+    setMaxListeners(0, owner.#drain.signal)
     try {
       for (const upstream of deps.settings.to)
         owner.#lines.set(upstream.name, await owner.#open(upstream, deps))

@@ -120,6 +120,10 @@ export class Relay implements RelayDoor {
   async #live(): Promise<void> {
     const { settings, exclusive, log } = this.#deps
     const leave = this.#leave.signal
+    // Out of the line; whoever has the lease gives it back when all is closed.
+    const standing = new AbortController()
+    const stopStanding = (): void => standing.abort()
+    leave.addEventListener('abort', stopStanding)
     for (let pause = FIRST_PAUSE; !leave.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         await exclusive(
@@ -135,8 +139,10 @@ export class Relay implements RelayDoor {
         if (!leave.aborted) log('error', `spool ${settings.spool}: ${messageOf(error)}`)
       }
       this.#isServed = false
+      leave.addEventListener('abort', stopStanding)
       await untilAborted(leave, pause)
     }
+    leave.removeEventListener('abort', stopStanding)
   }
 
   /** Settles when the spools are closed: the next process may open them then. */

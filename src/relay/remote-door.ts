@@ -1,6 +1,7 @@
 // The door of a relay worker that is not the owner: passes what it is given to the owner's desk, in batches, and asks the
 // next owner where one has gone. Message ids make it harmless to ask again for what may have been taken already.
 
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeskClient } from './desk-client.js'
 import { DESK_PATHS, parsed } from './desk-wire.js'
@@ -38,6 +39,8 @@ export class RemoteDoor implements RelayDoor {
     this.#maxBytes = maxBytes
     this.#client = new DeskClient(deskPath)
     this.#fates = new FateStream(deskPath)
+    // As many as wait for a message to be settled.
+    setMaxListeners(0, this.#drain.signal, this.#end.signal)
     const desk = this.#client
     this.#queues = new Map(clients.map((name) => [name, new RemoteQueue(name, desk, ownerTimeout)]))
   }

@@ -1,6 +1,6 @@
 // A message as an operator sees it: what is known of it, and the beginning of its body.
 
-import type { SpooledMessage } from './messages.js'
+import type { Fate, SpooledMessage } from './messages.js'
 import type { ParkedMessage } from './spool.js'
 
 export interface ShownMessage {
@@ -23,6 +23,9 @@ export interface ShownParked extends ShownMessage {
   reason: string
   parkedAt: number
 }
+
+/** What is known of one message: with its body where that is there. */
+export type KnownMessage = Partial<Omit<ShownParked, 'reason'> & Fate>
 
 /** Bytes of a body in a list, and of a single one. */
 const IN_LIST = 256

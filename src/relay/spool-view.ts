@@ -5,9 +5,8 @@ import { errnoOf } from '../shared/config-file.js'
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { type DeskAnswer, DeskClient } from './desk-client.js'
 import { DESK_PATHS, parsed } from './desk-wire.js'
-import type { Fate } from './messages.js'
 import type { LineStatus } from './owner.js'
-import type { ShownMessage, ShownParked } from './shown-message.js'
+import type { KnownMessage, ShownMessage, ShownParked } from './shown-message.js'
 import type { SpoolStatus } from './spool.js'
 
 /** Without `connection`: from the files. */
@@ -18,7 +17,7 @@ export interface SpoolView {
   waiting(client: string, limit: number): Promise<ShownMessage[]>
   parked(client: string, limit: number): Promise<ShownParked[]>
   /** Null: there is none of this id, or it is not known any more. */
-  message(client: string, id: string): Promise<Partial<ShownParked & Fate> | null>
+  message(client: string, id: string): Promise<KnownMessage | null>
 }
 
 /** What was done, and what not and why. */
@@ -50,7 +49,7 @@ export class DeskView implements SpoolView {
     return this.#get(DESK_PATHS.parked, { client, limit: String(limit) })
   }
 
-  message(client: string, id: string): Promise<Partial<ShownParked & Fate> | null> {
+  message(client: string, id: string): Promise<KnownMessage | null> {
     return this.#get(DESK_PATHS.message, { client, id })
   }
 

@@ -52,12 +52,13 @@ for (const workers of [2, 1]) {
     const { supervisor, socket } = await start(t, upstream, ['-i', String(workers)])
     const callers = startCallers(socket, CALLERS)
     await upstream.waitFor((seen) => arrived(seen) > 100, { what: '100 messages' })
-    for (const round of [1, 2]) t.match(await supervisor.cli('reload'), { code: 0 }, `reload ${round}`)
+    const { code, stdout } = await supervisor.cli('reload')
+    t.equal(code, 0, stdout)
     const result = await callers.end()
     t.same(result.failures, [], 'no request failed')
     t.same(await judge(upstream, result), { lost: [], repeated: 0, outOfOrder: [] })
     t.equal(mostOpen(upstream), 1, 'one connection at a time')
-    t.equal(upstream.upgraded.length, 3, 'one after the other')
+    t.equal(upstream.upgraded.length, 2, 'one after the other')
     t.comment(`${arrived(upstream)} messages`)
   })
 }
@@ -66,7 +67,7 @@ t.test('the owner is killed under load: what was accepted arrives, in order', as
   const upstream = await recordingUpstream(t)
   const { supervisor, socket } = await start(t, upstream, ['-i', '2'])
   const callers = startCallers(socket, CALLERS)
-  for (const round of [1, 2, 3]) {
+  for (const round of [1, 2]) {
     const before = arrived(upstream)
     await upstream.waitFor((seen) => arrived(seen) > before + 50, { what: '50 more messages' })
     const { workers } = await supervisor.status()

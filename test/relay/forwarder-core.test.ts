@@ -98,20 +98,19 @@ const sending = (...seqs: number[]): Driver => {
 
 t.test('it takes, dials, sends in order and settles in order', async (t) => {
   const driver = new Driver()
-  driver.say({ type: 'more' })
-  t.same(driver.say({ type: 'taken', messages: [message(1), message(2)] }), ['connect', 'watch true'])
+  t.same(driver.say({ type: 'more' }), ['connect'])
+  t.same(driver.say({ type: 'taken', messages: [message(1), message(2)] }), ['watch true'])
   t.same(driver.say({ type: 'opened' }), ['send m1 m2', 'watch false'])
   t.same(driver.delivered('m2'), [], 'm1 is before it')
   t.same(driver.delivered('m1'), ['delivered m1, delivered m2'])
   t.same(driver.takes, [4, 2])
 })
 
-t.test('nothing is dialled for nothing', async (t) => {
-  const driver = new Driver()
-  driver.say({ type: 'more' })
-  t.same(driver.say({ type: 'taken', messages: [] }), [])
-  driver.say({ type: 'more' })
-  t.same(driver.takes, [4, 4])
+t.test('a connection that ends while nothing waits is dialled again', async (t) => {
+  const driver = sending(1)
+  driver.delivered('m1')
+  driver.say({ type: 'lost', code: 1001, reason: '', isByPeer: true })
+  t.same(driver.say({ type: 'refused', why: 'closed' }), ['connect'])
 })
 
 t.test('more that comes while it takes is not forgotten', async (t) => {

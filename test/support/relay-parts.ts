@@ -59,13 +59,17 @@ export class TestLease {
   #epoch = 0
   granted = 0
 
-  readonly exclusive: RelayDeps['exclusive'] = async (_name, fn) => {
+  readonly exclusive: RelayDeps['exclusive'] = async (_name, fn, { signal }) => {
     const before = this.#line
     let release = (): void => {}
     this.#line = new Promise((resolve) => {
       release = resolve
     })
-    await before
+    await Promise.race([before, new Promise((resolve) => signal.addEventListener('abort', resolve))])
+    if (signal.aborted) {
+      void before.then(release)
+      throw new Error('aborted while it stood in line')
+    }
     const controller = new AbortController()
     this.#current = controller
     this.granted++

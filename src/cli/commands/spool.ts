@@ -1,11 +1,15 @@
 // supervisor spool: what a relay's queues hold, and what an operator does with single messages. The running owner is asked,
 // because it alone may touch the files; where none runs the files can still be looked at.
 
+import { resolve } from 'node:path'
 import { Option } from 'commander'
+import { readSpool } from '../../relay/spool/open-spool.js'
+import { FilesView } from '../../relay/spool-files-view.js'
 import { DeskView, type ShownLine, type SpoolDeed, type SpoolView } from '../../relay/spool-view.js'
 import { ForksafeError } from '../../shared/errors.js'
 import { invalidOption, readName, readWholeNumber } from '../../shared/option-values.js'
 import { relayDeskPath } from '../../shared/relay-desk.js'
+import { defaultSpoolFolder } from '../../shared/relay-socket.js'
 import { checkRuntimeFolder, runtimeFolder } from '../../shared/runtime-folder.js'
 import type { Call, Command } from '../command.js'
 import { renderLines, renderMessage, renderParked, renderWaiting } from '../render/spool.js'
@@ -36,6 +40,10 @@ export const spoolCommand: Command = {
     new Option('--client <name>', 'of this client alone'),
     new Option('--parked', 'with ls: what was given up'),
     new Option('--all', 'with retry and drop: all that are parked'),
+    new Option(
+      '--spool <folder>',
+      'with ls and show: where its files are, if it does not run (default: by the name)',
+    ),
     new Option('--limit <number>', `with ls: at most so many of each client (default: ${DEFAULT_LIMIT})`),
   ],
   mistake: 2,
@@ -48,9 +56,8 @@ export const spoolCommand: Command = {
     checkRuntimeFolder(folder)
     const desk = new DeskView(relayDeskPath(folder, name), name)
     try {
-      return await (deed === 'retry' || deed === 'drop'
-        ? change(call, desk, deed, ids)
-        : look(call, desk, deed, ids))
+      if (deed === 'retry' || deed === 'drop') return await change(call, desk, deed, ids)
+      return await look(call, await viewOf(call, desk, name), deed, ids)
     } finally {
       desk.close()
     }
@@ -71,6 +78,21 @@ const checkIds = (deed: Deed, ids: readonly string[], { flags }: Call): void => 
 const nameIn = ({ flags, env }: Call): string => {
   if (flags.name !== undefined) return readName('--name', flags.name, 'text')
   return env.FORKSAFE_NAME ? readName('FORKSAFE_NAME', env.FORKSAFE_NAME, 'text') : DEFAULT_NAME
+}
+
+/** The desk, or the files where nobody is at it. */
+const viewOf = async ({ flags, env, screen }: Call, desk: DeskView, name: string): Promise<SpoolView> => {
+  try {
+    await desk.lines()
+    return desk
+  } catch (error) {
+    if (!(error instanceof ForksafeError) || error.code !== 'FORKSAFE_ERR_NOT_RUNNING') throw error
+    const folder = typeof flags.spool === 'string' ? resolve(flags.spool) : defaultSpoolFolder(name, env)
+    const files = new FilesView(folder, readSpool)
+    if ((await files.clients()) === null) throw error
+    screen.complain(`relay ${name} is not running; this is what its files in ${folder} hold`)
+    return files
+  }
 }
 
 /** Those that are meant: one, or all. */

@@ -1,7 +1,6 @@
 // The queues of a relay for people. Bodies are somebody else's text: they are shown escaped, and cut to a line.
 
-import type { Fate } from '../../relay/messages.js'
-import type { ShownMessage, ShownParked } from '../../relay/shown-message.js'
+import type { KnownMessage, ShownMessage, ShownParked } from '../../relay/shown-message.js'
 import type { ShownLine } from '../../relay/spool-view.js'
 import { printable } from '../../shared/printable.js'
 import { formatMemory, formatUptime } from './figures.js'
@@ -116,11 +115,7 @@ const bodyInTable = ({ body, isBinary, isCut }: ShownMessage): string => {
 }
 
 /** Whatever is known of one message, a line each; the body last. */
-export const renderMessage = (
-  client: string,
-  message: Partial<ShownParked & Fate>,
-  { colors }: StatusView,
-): string => {
+export const renderMessage = (client: string, message: KnownMessage, { colors }: StatusView): string => {
   const { body, isCut, isBinary, receipt, ...known } = message
   const rows: [string, string][] = [['client', client]]
   for (const [field, value] of Object.entries(known)) {

@@ -152,6 +152,12 @@ t.test(
     const { door, place } = await serveUnix(t, { settings: { maxConnections: most } })
     const before = openSockets()
     const inside = await Promise.all(Array.from({ length: most }, () => openRaw(place)))
+    // They have asked once, and not long ago.
+    for (const [index, { socket, until }] of inside.entries()) {
+      socket.write(post(`a${index}`, kept))
+      await until((text) => text.startsWith('HTTP/1.1 202 '))
+    }
+    door.appended.length = 0
     const outside: Promise<string>[] = []
     // The kernel lets no more wait to be let in than the socket's backlog; so a few at a time.
     for (let wave = 0; wave < 10; wave++) {
@@ -167,7 +173,7 @@ t.test(
     t.same(door.appended, [])
     for (const [index, { socket, until }] of inside.entries()) {
       socket.write(post(`i${index}`, kept))
-      await until((text) => text.startsWith('HTTP/1.1 202 '))
+      await until((text) => text.split('HTTP/1.1 202 ').length === 3)
     }
     t.equal(door.appended.length, most)
     for (const { socket } of inside) socket.destroy()
@@ -175,6 +181,47 @@ t.test(
     t.equal(statusOf(await raw(place, post('after'))), 202, 'there is room again')
   },
 )
+
+t.test('connections on which nothing is asked make room for whoever asks', async (t) => {
+  const most = 20
+  const { door, place } = await serveUnix(t, { settings: { maxConnections: most } })
+  const before = openSockets()
+  const silent = await Promise.all(Array.from({ length: most }, () => openRaw(place)))
+  const half = silent[0]
+  half?.socket.write('POST /v1/feed HTTP/1.1\r\nhost:')
+  await eventually(
+    async () => statusOf(await raw(place, post('good'))),
+    (status) => status === 202,
+    { what: 'a good caller to be let in' },
+  )
+  for (let index = 0; index < most - 1; index++) t.equal(statusOf(await raw(place, post(`m${index}`))), 202)
+  t.equal(statusOf(await withDeadline(half?.answer ?? Promise.resolve(''), { what: 'its end' })), 503)
+  t.equal(door.appended.length, most)
+  for (const { socket } of silent) socket.destroy()
+  await noSocketIsLeft(before)
+})
+
+t.test('connections that were kept make room when they have rested for a while', async (t) => {
+  const most = 5
+  const { door, place } = await serveUnix(t, { settings: { maxConnections: most } })
+  const resting = await Promise.all(Array.from({ length: most }, () => openRaw(place)))
+  for (const [index, { socket, until }] of resting.entries()) {
+    socket.write(post(`r${index}`, kept))
+    await until((text) => text.startsWith('HTTP/1.1 202 '))
+  }
+  t.equal(statusOf(await raw(place, post('early'))), 503)
+  await eventually(
+    async () => statusOf(await raw(place, post('good'))),
+    (status) => status === 202,
+    { what: 'a good caller to be let in' },
+  )
+  t.notMatch(
+    await withDeadline(resting[0]?.answer ?? Promise.resolve(''), { what: 'its end' }),
+    /HTTP\/1\.1 503/,
+  )
+  t.equal(door.appended.length, most + 1)
+  for (const { socket } of resting) socket.destroy()
+})
 
 t.test('callers that send a byte now and then are ended in time, and others are served', async (t) => {
   const limits = { headers: 200, request: 400, checking: 30 }
