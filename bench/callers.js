@@ -6,13 +6,16 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { median, ratio, ratios, spread } from './kit/figures.js'
-import { onDisk, runPeer, startCounter, startPeer, startRelay, syncTime } from './kit/relay.js'
+import { onDisk, runPeer, startCounter, startPeer, startRelay, syncTime, until } from './kit/relay.js'
 import { isTry, measureInRounds, numbersAsked, printTitle } from './kit/rounds.js'
 import { printTable } from './kit/table.js'
 
 const MANY = 50
 const SIZE = 64
 const TIME_WAIT = '06'
+const LISTEN = '0A'
+/** Both ends of both connections that stay. */
+const RESIDENT = 4
 const { rounds, messages } = numbersAsked({ rounds: 3, messages: 2_000 }, { messages: 200 })
 
 /** @typedef {{ way: 'trap' | 'bare' | 'relay', isKept: boolean, atOnce: number, isTls: boolean }} Target */
@@ -81,6 +84,7 @@ async function startSide(folder, name, env, tls) {
 /** @param {Target} target @param {Side} side @param {string} folder @param {NodeJS.ProcessEnv} env @returns {Promise<Figure>} */
 async function measure({ way, isKept, atOnce }, { upstream, sockets }, folder, env) {
   await upstream.counts(true)
+  await until(() => underWay(upstream.port) <= RESIDENT, 'the sockets of those before to be closed')
   const before = inTimeWait(upstream.port)
   const to = way === 'trap' ? { url: upstream.url } : { socketPath: sockets[way] }
   const task = { ...to, messages, atOnce, isKept, size: SIZE }
@@ -98,15 +102,25 @@ async function measure({ way, isKept, atOnce }, { upstream, sockets }, folder, e
   }
 }
 
-/** Sockets of either end. @param {number} port */
+/** @param {number} port */
 function inTimeWait(port) {
+  return socketsOf(port).filter((state) => state === TIME_WAIT).length
+}
+
+/** Neither listening nor in TIME_WAIT. @param {number} port */
+function underWay(port) {
+  return socketsOf(port).filter((state) => state !== TIME_WAIT && state !== LISTEN).length
+}
+
+/** States of the sockets of either end. @param {number} port */
+function socketsOf(port) {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(
-      ([, local, remote, state]) => state === TIME_WAIT && (local?.endsWith(end) || remote?.endsWith(end)),
-    ).length
+    .flatMap(([, local, remote, state]) =>
+      local?.endsWith(end) || remote?.endsWith(end) ? String(state) : [],
+    )
 }
 
 /** @param {string} folder */

@@ -48,24 +48,21 @@ export const judgeRelay = (
   const owed = published.filter(({ accepted }) => accepted !== null)
   return [
     ...some(
-      'lost',
       owed.map((each) => nameOf(each.key, each.number)).filter((name) => !first.has(name)),
       'was accepted and never arrived',
     ),
     ...some(
-      'strange',
       [...first.keys()].filter((name) => !known.has(name)),
       'arrived and was never published',
     ),
     ...some(
-      'refused',
       published
         .filter((each) => each.isRefused && first.has(nameOf(each.key, each.number)))
         .map((each) => nameOf(each.key, each.number)),
       'was refused and arrived all the same',
     ),
-    ...some('doubled', doubled, ''),
-    ...some('reordered', disorder(known, first), ''),
+    ...some(doubled, ''),
+    ...some(disorder(known, first), ''),
     ...overlaps.map(
       ({ ms, first: one, second }) =>
         `two upstream connections at once for ${ms.toFixed(1)} ms: ${second} beside ${one}`,
@@ -93,7 +90,7 @@ const disorder = (known: ReadonlyMap<string, Published>, first: ReadonlyMap<stri
 
 const nameOf = (key: string, number: number): string => `${key}-${number}`
 
-const some = (_rule: string, names: readonly string[], what: string): string[] => {
+const some = (names: readonly string[], what: string): string[] => {
   const told = names.slice(0, MOST_TOLD).map((name) => `${name} ${what}`.trim())
   return names.length > MOST_TOLD ? [...told, `… and ${names.length - MOST_TOLD} more: ${what}`] : told
 }

@@ -11,7 +11,7 @@ import { describePlan, makePlan, type RelayPlan } from './plan.js'
 import { RelayWorld } from './world.js'
 
 /** After the last fault all that was handed in is accepted within this, and has arrived (ms). */
-const CALM_BOUND = Number(process.env.H5_CALM ?? 45_000)
+const CALM_BOUND = 45_000
 
 export const relay: Campaign = {
   name: 'relay',

@@ -138,7 +138,7 @@ export class RelayWorld {
     const status = await this.supervisor.status().catch(() => null)
     const live = (status?.workers ?? []).filter(({ state }) => state === 'ready')
     const isOwner = (worker: (typeof live)[number]): boolean =>
-      worker.clients.some(({ role, state }) => role !== 'standby' && state === 'open')
+      worker.clients.some(({ role }) => role !== 'standby')
     return live.filter((worker) => isOwner(worker) === (whose === 'owner')).flatMap(({ pid }) => pid ?? [])
   }
 
