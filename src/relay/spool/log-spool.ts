@@ -537,22 +537,31 @@ export class LogSpool implements Spool {
   }
 
   async drop(id: string): Promise<boolean> {
-    if (this.#parked.find(id) !== null) return this.#parked.remove(id)
+    const parked = this.#parked.find(id)
+    if (parked !== null) {
+      await this.#noteDropped(parked.seq)
+      return this.#parked.remove(id)
+    }
     const message = await this.#find(id)
     if (message === null || message.seq <= this.#through || this.#dropped.has(message.seq)) return false
     const { seq } = message
-    const failed = await new Promise<Refusal | null>((answer) =>
-      this.#commits.add({ type: 'note', kind: 'dropped', seq, answer }),
-    )
-    if (failed !== null) throw new Error(failed.message)
+    await this.#noteDropped(seq)
     // It has arrived meanwhile.
     if (seq <= this.#through) return false
     this.#dropped.add(seq)
-    this.#remembered.note(seq, { state: 'dropped', at: this.#clock(), reason: null })
     this.#queued--
     this.#queuedBytes -= messageSize(message)
     this.#passDropped()
     return true
+  }
+
+  /** @throws what the disk answered. */
+  async #noteDropped(seq: number): Promise<void> {
+    const failed = await new Promise<Refusal | null>((answer) =>
+      this.#commits.add({ type: 'note', kind: 'dropped', seq, answer }),
+    )
+    if (failed !== null) throw new Error(failed.message)
+    this.#remembered.note(seq, { state: 'dropped', at: this.#clock(), reason: null })
   }
 
   async close(): Promise<void> {
