@@ -78,14 +78,16 @@ export class LogSpool implements Spool {
   #hot: SpooledMessage[] = []
   #hotBytes = 0
   #isDry = true
-  /** Given by `take` and not settled. */
-  #taken: { seq: number; size: number; acceptedAt: number }[] = []
+  /** Given by `take` and not settled; `isGone`: dropped since. */
+  #taken: { seq: number; size: number; acceptedAt: number; isGone: boolean }[] = []
   /** Those before it are settled. */
   #firstTaken = 0
   readonly #listeners = new Set<() => void>()
   #progressTimer: NodeJS.Timeout | null = null
   readonly #sweepTimer: NodeJS.Timeout
-  #isSweeping = false
+  #sweeping: Promise<void> | null = null
+  /** Bytes that those who wait for a sweep have no room for. */
+  #needed = 0
   #isClosed = false
   #refusing: string | null = null
   readonly #counts = { accepted: 0, delivered: 0, expired: 0, duplicates: 0, quarantined: 0 }
@@ -311,7 +313,7 @@ export class LogSpool implements Spool {
     }
     for (const message of messages) {
       const { seq, acceptedAt } = message
-      this.#taken.push({ seq, acceptedAt, size: messageSize(message) })
+      this.#taken.push({ seq, acceptedAt, size: messageSize(message), isGone: false })
     }
     this.#isDry = messages.length === 0
     return messages
@@ -386,7 +388,7 @@ export class LogSpool implements Spool {
       this.#commits.add({ type: 'note', kind: 'expired', seq, answer: () => {} })
     } else this.#remembered.note(seq, { state: 'parked', at: now, reason: settlement.reason })
     for (let taken = this.#taken[this.#firstTaken]; taken !== undefined && taken.seq <= seq; ) {
-      if (!this.#dropped.has(taken.seq)) {
+      if (!taken.isGone) {
         this.#queued--
         this.#queuedBytes -= taken.size
       }
@@ -407,7 +409,10 @@ export class LogSpool implements Spool {
   #moveTo(through: number): void {
     if (through === this.#through) return
     this.#through = through
-    if (this.#readSeq <= through) this.#readSeq = through + 1
+    if (this.#readSeq <= through) {
+      this.#hot = this.#hot.filter(({ seq }) => seq > through)
+      this.#readSeq = through + 1
+    }
     this.#remembered.settledThrough(through, this.#clock())
     this.#progressTimer ??= setTimeout(() => this.#keepProgress(), PROGRESS_DELAY)
     this.#progressTimer.unref()
@@ -427,25 +432,33 @@ export class LogSpool implements Spool {
   // --- Forgetting -----------------------------------------------------------------------------------------------
 
   /** Deletes segments that nobody needs; those whose messages are settled, too, while there is no room for `need` bytes. */
-  async #sweep(need: number): Promise<void> {
-    if (this.#isSweeping || this.#isClosed) return
-    this.#isSweeping = true
-    try {
-      this.#remembered.forget(this.#clock())
-      while (this.#segments.length > 1) {
-        const [oldest] = this.#segments
-        if (oldest === undefined || oldest.lastSeq > this.#progress.settledThrough) break
-        const isForgotten = oldest.lastSeq <= this.#remembered.forgottenThrough
-        const isInTheWay = need > 0 && this.#bytes + this.#pendingBytes + need > this.#limits.maxBytes
-        if (!isForgotten && !isInTheWay) break
+  #sweep(need: number): Promise<void> {
+    this.#needed += need
+    this.#sweeping ??= this.#deleteOldest().finally(() => {
+      this.#sweeping = null
+      this.#needed = 0
+    })
+    return this.#sweeping
+  }
+
+  async #deleteOldest(): Promise<void> {
+    this.#remembered.forget(this.#clock())
+    // Whoever asks in the same turn has said by now what is needed.
+    await Promise.resolve()
+    while (this.#segments.length > 1 && !this.#isClosed) {
+      const [oldest] = this.#segments
+      if (oldest === undefined || oldest.lastSeq > this.#progress.settledThrough) return
+      const isForgotten = oldest.lastSeq <= this.#remembered.forgottenThrough
+      const isInTheWay =
+        this.#needed > 0 && this.#bytes + this.#pendingBytes + this.#needed > this.#limits.maxBytes
+      if (!isForgotten && !isInTheWay) return
+      try {
         await this.#files.remove(oldest.path)
-        this.#segments.shift()
-        await oldest.close()
+      } catch (error) {
+        return this.#warn(`${oldest.path} cannot be deleted: ${reasonOf(error)}`)
       }
-    } catch (error) {
-      this.#warn(`a segment cannot be deleted: ${reasonOf(error)}`)
-    } finally {
-      this.#isSweeping = false
+      this.#segments.shift()
+      await oldest.close()
     }
   }
 
@@ -549,6 +562,8 @@ export class LogSpool implements Spool {
     // It has arrived meanwhile.
     if (seq <= this.#through) return false
     this.#dropped.add(seq)
+    const taken = this.#taken.find((each) => each.seq === seq)
+    if (taken !== undefined) taken.isGone = true
     this.#queued--
     this.#queuedBytes -= messageSize(message)
     this.#passDropped()
@@ -568,7 +583,7 @@ export class LogSpool implements Spool {
     if (this.#isClosed) return
     this.#isClosed = true
     clearInterval(this.#sweepTimer)
-    await this.#commits.idle()
+    await Promise.all([this.#commits.idle(), this.#sweeping])
     this.#keepProgress()
     await this.#progress.close()
     for (const segment of this.#segments) await segment.close()
