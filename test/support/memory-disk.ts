@@ -20,6 +20,8 @@ export interface Fault {
 export class MemoryDisk implements SpoolFiles {
   calls = 0
   fault: Fault | null = null
+  /** Nothing can be cut off either. */
+  cannotTruncate = false
   /** Whether the fault has come. */
   hasFailed = false
   #names: Map<string, File>
@@ -132,6 +134,7 @@ export class MemoryDisk implements SpoolFiles {
 
   async truncate(fd: number, size: number): Promise<void> {
     this.#call()
+    if (this.cannotTruncate) throw failure('EIO')
     const file = this.#file(fd)
     file.data = Buffer.from(file.data.subarray(0, size))
     if (file.synced.length > size) file.synced = Buffer.from(file.data)

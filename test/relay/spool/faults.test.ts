@@ -113,6 +113,21 @@ t.test('after a failed fsync its segment is given up at the last good byte', asy
   await again.close()
 })
 
+t.test('nor does it come back where it could not even be cut off', async (t) => {
+  const folder = spoolFolder(t)
+  const disk = new MemoryDisk()
+  disk.cannotTruncate = true
+  const spool = await openIn(folder, { disk })
+  await spool.append(messageOf(1))
+  disk.fault = { at: disk.calls + 2, code: 'EIO' }
+  t.match(await spool.append(messageOf(2)), { outcome: 'refused' })
+  await spool.close()
+  const again = await openIn(folder, { disk: disk.afterKill() })
+  t.match(await again.append(messageOf(3)), { outcome: 'accepted', seq: 2 })
+  t.strictSame(idsOf(await takeAll(again)), ['m1', 'm3'])
+  await again.close()
+})
+
 t.test('what cannot be parked now is not, and nothing is left of it', async (t) => {
   const folder = spoolFolder(t)
   const disk = new MemoryDisk()
