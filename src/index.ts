@@ -6,10 +6,13 @@ export { ERROR_CODES, type ErrorCode, type ErrorDetails, ForksafeError } from '.
 export type { Finding, FindingKind } from './shared/finding.js'
 export type { LeaseOwner } from './shared/lease-provider.js'
 export type { OperationResult, Progress, WorkerFailure, WorkerRef } from './shared/progress.js'
+export type { RelayOptions, RelayUpstreamOptions } from './shared/relay-options.js'
 export type { ClientReport } from './shared/resources.js'
 export type { SupervisorState, SupervisorStatus, WorkerState, WorkerStatus } from './shared/status.js'
 export { type ExclusiveOptions, type ExclusiveRun, exclusive } from './worker/exclusive.js'
 export {
+  type DrainListener,
+  onDrain,
   onShutdown,
   ready,
   type ShutdownHook,

@@ -6,6 +6,7 @@ import type { Command, CommandTable } from './command.js'
 /** To add a command: its line here, in the order of `supervisor --help`. A test compares the keys with the names. */
 export const COMMANDS: CommandTable = {
   start: async () => (await import('./commands/start.js')).startCommand,
+  relay: async () => (await import('./commands/relay.js')).relayCommand,
   reload: async () => (await import('./commands/reload.js')).reloadCommand,
   restart: async () => (await import('./commands/restart.js')).restartCommand,
   scale: async () => (await import('./commands/scale.js')).scaleCommand,
@@ -17,6 +18,7 @@ export const COMMANDS: CommandTable = {
   logs: async () => (await import('./commands/logs.js')).logsCommand,
   'log-level': async () => (await import('./commands/log-level.js')).logLevelCommand,
   publish: async () => (await import('./commands/publish.js')).publishCommand,
+  spool: async () => (await import('./commands/spool.js')).spoolCommand,
   config: async () => (await import('./commands/config.js')).configCommand,
   completion: async () => (await import('./commands/completion.js')).completionCommand,
 }

@@ -12,7 +12,7 @@ export const EXIT_CODES = {
   6: '`audit` found something that does not belong',
   7: 'a worker crashed more often than restart allows, and restart.onExceeded is exit',
   8: 'a supervisor of this name is already running',
-  78: 'the configuration of `start` or `config check` is wrong: flags, environment, file, script or runtime folder',
+  78: 'the configuration of `start`, `relay` or `config check` is wrong: flags, environment, file, script, runtime folder, or socket or spool of a relay',
 } as const
 
 export type ExitCode = keyof typeof EXIT_CODES
@@ -41,6 +41,7 @@ const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   'FORKSAFE_ERR_RUNTIME_FOLDER',
   'FORKSAFE_ERR_RELAY_OPTIONS',
   'FORKSAFE_ERR_RELAY_SOCKET',
+  'FORKSAFE_ERR_RELAY_SPOOL',
   // How a service manager was told to run it: pm2's cluster mode.
   'FORKSAFE_ERR_NOT_PRIMARY',
   'FORKSAFE_ERR_PM2_INSTANCE',

@@ -4,10 +4,10 @@ import { Option } from 'commander'
 import { ForksafeError } from '../shared/errors.js'
 import { logicalFolder } from '../shared/logical-folder.js'
 import { flagOf, OPTION_KEYS, OPTIONS, type OptionKey } from '../shared/option-table.js'
-import { type ResolvedSettings, resolveSettings } from '../shared/resolve-settings.js'
+import { type ResolvedSettings, resolveSettings, type SettingsSources } from '../shared/resolve-settings.js'
 import type { Call } from './command.js'
 
-const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value]
+export const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value]
 
 const optionOf = (key: OptionKey): Option[] => {
   const { placeholder, short, summary, byDefault, repeatable } = OPTIONS[key]
@@ -20,8 +20,15 @@ const optionOf = (key: OptionKey): Option[] => {
 /** The flags of all options that have one. */
 export const startOptions = (): Option[] => OPTION_KEYS.flatMap(optionOf)
 
-/** Reads everything anew on each call, and says once what is probably a mistake. */
-export const settingsReader = ({ flags, operands, args, isJson, screen, env }: Call) => {
+/**
+ * Reads everything anew on each call, and says once what is probably a mistake.
+ *
+ * @param relay what the command line says of a relay, read anew too; then no configuration file is looked for.
+ */
+export const settingsReader = (
+  { flags, operands, args, isJson, screen, env }: Call,
+  relay?: () => SettingsSources['relay'],
+) => {
   const { json: _json, detach: _detach, secret, ...given } = flags
   const [script] = operands
   const cwd = workingFolder(env)
@@ -37,6 +44,7 @@ export const settingsReader = ({ flags, operands, args, isJson, screen, env }: C
       },
       env,
       cwd,
+      ...(relay === undefined ? {} : { relay: relay(), searchConfig: false }),
       ...(runningName === undefined ? {} : { runningName }),
     })
     for (const warning of resolved.warnings) {

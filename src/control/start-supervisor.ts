@@ -13,6 +13,7 @@ import { openOutput } from '../observe/open-output.js'
 import { Redactor } from '../observe/redactor.js'
 import { endLeftoverWorkers } from '../primary/leftover-workers.js'
 import { takeName } from '../primary/name-lock.js'
+import { keepRelay, prepareRelay } from '../primary/prepare-relay.js'
 import { installFaultHandler } from '../primary/process-faults.js'
 import {
   type RunRecord,
@@ -30,6 +31,7 @@ import { healthUrl } from '../shared/health-address.js'
 import { processIdentity } from '../shared/process-identity.js'
 import { takeOverProcess } from '../shared/process-owner.js'
 import type { OperationResult } from '../shared/progress.js'
+import { relaySecrets, relaysBeside } from '../shared/relay-role.js'
 import { type Resource, resourcesNewestFirst } from '../shared/resources.js'
 import { ensureRuntimeFolder, runtimePaths } from '../shared/runtime-folder.js'
 import { onSecrets } from '../shared/secrets.js'
@@ -111,6 +113,7 @@ export const startSupervisor = async ({
     const initIsMissing = missingInit()
     if (initIsMissing !== null) warn(initIsMissing)
     undo.push(() => removeRunRecord(paths.record))
+    if (settings.relay !== undefined) undo.push(await prepareRelay(settings.relay))
     const self = {
       ...processIdentity(process.pid),
       parent: signals ? parentThatEndsUs(settings.onParentExit) : null,
@@ -127,7 +130,9 @@ export const startSupervisor = async ({
             `health stays as it is (${addressOf(settings)}): it is decided at the start; stop and start it`,
           )
         redactor.add(secretsIn(next), 'named')
-        return next
+        const { relay: _changed, ...others } = next
+        const relay = keepRelay(settings.relay, next.relay, warn)
+        return relay === undefined ? others : { ...others, relay }
       },
       output,
       logs,
@@ -190,8 +195,8 @@ const actionsOf = (supervisor: Supervisor) => ({
 
 const addressOf = ({ health }: Settings): string => (health === undefined ? 'none' : healthUrl(health))
 /** ms in which all workers are ready if each of them needs all of its time: so many start at once. */
-const startBudget = ({ workers, readyTimeout }: Settings): number =>
-  Math.ceil(workers / startConcurrency()) * readyTimeout
+const startBudget = (settings: Settings): number =>
+  Math.ceil((settings.workers + relaysBeside(settings)) / startConcurrency()) * settings.readyTimeout
 
 const tellSystemd = (systemd: Systemd, supervisor: Supervisor): void => {
   systemd.watch(supervisor)
@@ -203,9 +208,11 @@ const tellSystemd = (systemd: Systemd, supervisor: Supervisor): void => {
 const isOnTerminal = (): boolean =>
   [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY === true)
 
-/** The values of the variables that the configuration calls secret, as the workers and this process see them. */
-const secretsIn = ({ secrets, env }: Settings): string[] =>
-  secrets.flatMap((name) => [env[name] ?? '', process.env[name] ?? ''])
+/** The values of the variables that the configuration calls secret, as the workers and this process see them, and a relay's. */
+const secretsIn = ({ secrets, env, relay }: Settings): string[] => [
+  ...secrets.flatMap((name) => [env[name] ?? '', process.env[name] ?? '']),
+  ...(relay === undefined ? [] : relaySecrets(relay)),
+]
 
 /** A record that cannot be written (disk full, folder gone) is a loss for the next start, and no reason to end this one. */
 const recordKeeper = (path: string, warn: (text: string) => void): ((record: RunRecord) => void) => {

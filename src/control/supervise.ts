@@ -7,6 +7,7 @@ import { ForksafeError } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
 import { readWholeNumber } from '../shared/option-values.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
+import type { RelayOptions } from '../shared/relay-options.js'
 import { resolveSettings } from '../shared/resolve-settings.js'
 import { type ForkHook, MAX_WORKERS } from '../shared/settings.js'
 import type { Size } from '../shared/size.js'
@@ -57,6 +58,8 @@ export interface SuperviseOptions {
   auditInterval?: Duration
   /** Whether a worker that shares a connection is replaced, or only warned of. Default `'warn'`. */
   forkGuard?: 'warn' | 'strict'
+  /** Workers that take messages of short-lived callers, keep them and forward them; docs/relay.md. Default none. */
+  relay?: RelayOptions
   cwd?: string
   env?: Readonly<Record<string, string>>
   /** Files of KEY=VALUE lines, read again for each rolling restart; `env` counts before them. */

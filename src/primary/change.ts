@@ -32,6 +32,13 @@ export interface Change {
 /** Exit code of a change that was given up; docs/cli.md. */
 export const ROLLED_BACK = 5
 
+/** `3 workers`, `3 workers and 1 relay worker`. */
+export const countWorkers = ({ workers, relays }: Pick<Release, 'workers' | 'relays'>): string => {
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
+  const ofApp = count(workers - relays, 'worker')
+  return relays === 0 ? ofApp : `${ofApp} and ${count(relays, 'relay worker')}`
+}
+
 export const describeFailure = (failure: WorkerFailure | undefined): string => {
   if (failure === undefined) return 'no worker told why'
   const { slot, pid, reason } = failure

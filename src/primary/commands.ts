@@ -12,7 +12,10 @@ import type { ProcessEnd } from './worker-handle.js'
 /** What of a release the core needs to know; the rest of its settings matters only when a worker is forked. */
 export interface Release {
   generation: number
+  /** How many slots there are: relay workers and the app's. */
   workers: number
+  /** How many of them, the first ones, run a relay beside the app; a start decides it. */
+  relays: number
   maxSurge: number
   readyTimeout: number
   minUptime: number
@@ -66,8 +69,10 @@ export interface ForkOrder {
   id: number
   slot: number
   generation: number
-  /** How many workers the release has now. */
+  /** How many slots the release has now. */
   workers: number
+  /** How many of them, the first ones, run a relay beside the app. */
+  relays: number
   /** It is to take over from another one, and gets no connection before it does. */
   isHeld: boolean
 }

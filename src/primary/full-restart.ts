@@ -3,7 +3,7 @@
 
 import type { OperationResult, WorkerFailure } from '../shared/progress.js'
 import type { Board } from './board.js'
-import { type Change, describeFailure, ROLLED_BACK } from './change.js'
+import { type Change, countWorkers, describeFailure, ROLLED_BACK } from './change.js'
 import type { Release } from './commands.js'
 import { formatSeconds, type WorkerHandle } from './worker-handle.js'
 import type { Slot } from './worker-pool.js'
@@ -111,10 +111,10 @@ export class FullRestart implements Change {
     const gap = `no worker took new work for ${formatSeconds(gapMs)}`
     const failures = this.#failures
     if (!this.#isBack) {
-      const { generation, workers } = this.#release
+      const { generation } = this.#release
       this.#board.release = this.#release
       this.#board.emit({ type: 'progress', progress: { event: 'restarted', generation, ms, gapMs } })
-      const message = `${workers} worker${workers === 1 ? '' : 's'} restarted with generation ${generation}; ${gap}`
+      const message = `${countWorkers(this.#release)} restarted with generation ${generation}; ${gap}`
       return { ok: true, exitCode: 0, message, generation, failures: [] }
     }
     const { generation } = this.#previous

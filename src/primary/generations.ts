@@ -9,6 +9,13 @@ export class Generations {
   /** For people: what runs is where its symlinks led when the generation began. */
   readonly #scriptsAsGiven = new Map<number, string>()
 
+  readonly #relays: number
+
+  /** @param relays how many slots run a relay beside the app. */
+  constructor(relays: number) {
+    this.#relays = relays
+  }
+
   /**
    * A generation is one release: symlinks are followed once, when it begins, so that a crash replacement and a rollback
    * run the code that the other workers run, wherever the link points by then.
@@ -22,8 +29,20 @@ export class Generations {
       script: realpathSync(settings.script),
       cwd: realpathSync(settings.cwd),
     })
-    const { workers, maxSurge, readyTimeout, minUptime, stopTimeout, shutdownDelay, restart } = settings
-    return { generation, workers, maxSurge, readyTimeout, minUptime, stopTimeout, shutdownDelay, restart }
+    const { maxSurge, readyTimeout, minUptime, stopTimeout, shutdownDelay, restart } = settings
+    const relays = this.#relays
+    const workers = settings.workers + relays
+    return {
+      generation,
+      workers,
+      relays,
+      maxSurge,
+      readyTimeout,
+      minUptime,
+      stopTimeout,
+      shutdownDelay,
+      restart,
+    }
   }
 
   of(generation: number): Settings {

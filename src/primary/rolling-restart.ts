@@ -6,7 +6,7 @@
 
 import type { OperationResult, WorkerFailure } from '../shared/progress.js'
 import type { Board } from './board.js'
-import { type Change, describeFailure, ROLLED_BACK } from './change.js'
+import { type Change, countWorkers, describeFailure, ROLLED_BACK } from './change.js'
 import type { Release } from './commands.js'
 import type { WorkerHandle } from './worker-handle.js'
 import type { Slot } from './worker-pool.js'
@@ -35,7 +35,7 @@ export class RollingRestart implements Change {
     this.#release = release
     this.#previous = board.release
     this.#begunAt = board.now
-    const slots = Array.from({ length: release.workers }, (_, slot) => slot)
+    const slots = inOrder(release)
     this.#todo = [...slots]
     if (release.workers > board.pool.slots.length) board.resize(release)
     board.emit({ type: 'progress', progress: { event: 'reloading', generation: release.generation, slots } })
@@ -150,11 +150,11 @@ export class RollingRestart implements Change {
   #over(): OperationResult {
     const failures = this.#failures
     if (!this.#isBack) {
-      const { generation, workers } = this.#release
+      const { generation } = this.#release
       const ms = Math.round(this.#board.now - this.#begunAt)
       this.#board.release = this.#release
       this.#board.emit({ type: 'progress', progress: { event: 'reloaded', generation, ms } })
-      const message = `${workers} workers run generation ${generation}`
+      const message = `${countWorkers(this.#release)} run generation ${generation}`
       return { ok: true, exitCode: 0, message, generation, failures: [] }
     }
     const { generation } = this.#previous
@@ -165,4 +165,10 @@ export class RollingRestart implements Change {
     const message = `rolled back to generation ${generation}: ${describeFailure(failures[0])}`
     return { ok: false, exitCode: ROLLED_BACK, message, generation, failures }
   }
+}
+
+/** The app's first slot is the canary; the relay comes last, so that a release that is turned back has not touched it. */
+const inOrder = ({ workers, relays }: Release): number[] => {
+  const slots = Array.from({ length: workers }, (_, slot) => slot)
+  return [...slots.slice(relays), ...slots.slice(0, relays)]
 }

@@ -1,6 +1,7 @@
 // Changing the number of workers while the others go on: new slots are filled, or the last ones drained and taken away.
 // A new slot whose first worker fails turns the change back: as many workers run as before. Nobody is sent away before all
 // who shall stay are ready: one of those who leave may be the only one that serves.
+// It is the app's workers that are counted, here and in what is told; slots of a relay stand before them and stay.
 
 import type { OperationResult, WorkerFailure } from '../shared/progress.js'
 import type { Board } from './board.js'
@@ -11,6 +12,7 @@ import type { Slot } from './worker-pool.js'
 export class Scaling implements Change {
   readonly reason = 'scale'
   readonly #board: Board
+  readonly #relays: number
   readonly #from: number
   readonly #to: number
   readonly #startedAt: number
@@ -19,7 +21,8 @@ export class Scaling implements Change {
 
   constructor(board: Board, to: number) {
     this.#board = board
-    this.#from = board.release.workers
+    this.#relays = board.release.relays
+    this.#from = board.release.workers - this.#relays
     this.#to = to
     this.#startedAt = board.now
     board.emit({ type: 'progress', progress: { event: 'scaling', from: this.#from, to } })
@@ -49,10 +52,10 @@ export class Scaling implements Change {
   lost(slot: Slot, _handle: WorkerHandle, failure: WorkerFailure): boolean {
     if (this.#failure !== null) return false
     if (!this.#isResized) {
-      if (slot.index < this.#to) this.#failure = failure
+      if (slot.index < this.#relays + this.#to) this.#failure = failure
       return false
     }
-    if (slot.index < this.#from) return false
+    if (slot.index < this.#relays + this.#from) return false
     this.#failure = failure
     this.#resize(this.#from)
     return true
@@ -71,7 +74,7 @@ export class Scaling implements Change {
   /** The surplus workers, when those that stay are ready; if one of them cannot be, nobody goes. */
   #sendAway(): void {
     if (this.#failure !== null) return
-    const staying = this.#board.pool.slots.slice(0, this.#to)
+    const staying = this.#board.pool.slots.slice(0, this.#relays + this.#to)
     const waiting = staying.find(isWaiting)
     if (waiting !== undefined) {
       const reason = `is not ready: ${waiting.lastExit?.reason ?? 'it waits for its next start'}`
@@ -81,7 +84,7 @@ export class Scaling implements Change {
 
   get #isDone(): boolean {
     const isDone = (slot: Slot): boolean =>
-      slot.serving?.state === 'ready' || (slot.index < this.#from && isWaiting(slot))
+      slot.serving?.state === 'ready' || (slot.index < this.#relays + this.#from && isWaiting(slot))
     return this.#isSurplusGone && this.#board.pool.slots.every(isDone)
   }
 
@@ -104,7 +107,7 @@ export class Scaling implements Change {
 
   #resize(workers: number): void {
     this.#isResized = true
-    this.#board.release = { ...this.#board.release, workers }
+    this.#board.release = { ...this.#board.release, workers: this.#relays + workers }
     this.#board.resize(this.#board.release)
   }
 }

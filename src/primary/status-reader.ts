@@ -2,7 +2,8 @@
 
 import { forgetUsageHistory, forgetUsageOf, resourceUsage } from '../observe/resource-usage.js'
 import type { PrimaryMessage, WorkerReport } from '../shared/protocol.js'
-import type { LogStatus, SupervisorStatus, WorkerStatus } from '../shared/status.js'
+import type { WorkerRole } from '../shared/relay-role.js'
+import type { LogStatus, RelayPlace, SupervisorStatus, WorkerStatus } from '../shared/status.js'
 import type { SupervisorCore } from './supervisor-core.js'
 import type { WorkerHandle } from './worker-handle.js'
 import type { Slot } from './worker-pool.js'
@@ -15,6 +16,8 @@ export interface StatusReaderOptions {
   name: string
   script: () => string
   health: string | null
+  relay: RelayPlace | null
+  roleOf: (slot: number) => WorkerRole
   tell: (id: number, message: PrimaryMessage) => void
   logs: () => LogStatus
 }
@@ -24,6 +27,8 @@ export class StatusReader {
   readonly #name: string
   readonly #script: () => string
   readonly #health: string | null
+  readonly #relay: StatusReaderOptions['relay']
+  readonly #roleOf: StatusReaderOptions['roleOf']
   readonly #tell: StatusReaderOptions['tell']
   readonly #logs: StatusReaderOptions['logs']
   readonly #startedAt = Date.now()
@@ -31,11 +36,13 @@ export class StatusReader {
   readonly #asked = new Map<number, () => void>()
   #lastQuestion = 0
 
-  constructor({ core, name, script, health, tell, logs }: StatusReaderOptions) {
+  constructor({ core, name, script, health, relay, roleOf, tell, logs }: StatusReaderOptions) {
     this.#core = core
     this.#name = name
     this.#script = script
     this.#health = health
+    this.#relay = relay
+    this.#roleOf = roleOf
     this.#tell = tell
     this.#logs = logs
   }
@@ -82,7 +89,7 @@ export class StatusReader {
     const rows = pool.live.map((handle) => this.#workerRow(handle, pool.slot(handle.slot), usage))
     const waiting = pool.slots
       .filter((slot) => slot.serving === null && slot.nextStartAt !== null)
-      .map(waitingRow)
+      .map((slot) => waitingRow(slot, this.#roleOf(slot.index)))
     return {
       name: this.#name,
       pid: process.pid,
@@ -91,6 +98,7 @@ export class StatusReader {
       script: this.#script(),
       startedAt: this.#startedAt,
       health: this.#health,
+      relay: this.#relay,
       logs: this.#logs(),
       workers: [...rows, ...waiting].sort((a, b) => a.slot - b.slot || a.id - b.id),
     }
@@ -120,6 +128,7 @@ export class StatusReader {
     const report = this.#reports.get(handle.id)
     return {
       slot: handle.slot,
+      role: this.#roleOf(handle.slot),
       id: handle.id,
       pid: handle.pid,
       state: handle.state,
@@ -138,8 +147,9 @@ export class StatusReader {
   }
 }
 
-const waitingRow = (slot: Slot): WorkerStatus => ({
+const waitingRow = (slot: Slot, role: WorkerRole): WorkerStatus => ({
   slot: slot.index,
+  role,
   id: 0,
   pid: null,
   state: 'waiting',

@@ -81,12 +81,16 @@ export class SupervisorCore {
   /** Whether all of it shall be sent traffic now. */
   get readiness(): ServiceReadiness {
     const { slots } = this.pool
-    const ready = slots.filter(({ serving }) => serving?.state === 'ready').length
+    const { relays } = this.#release
+    const count = (some: readonly Slot[]) => ({
+      ready: some.filter(({ serving }) => serving?.state === 'ready').length,
+      wanted: some.length,
+    })
     return serviceReadiness({
       state: this.#state,
       isStarted: this.#isStarted,
-      ready,
-      wanted: slots.length,
+      ...count(slots.slice(relays)),
+      relays: count(slots.slice(0, relays)),
     })
   }
 
@@ -242,7 +246,8 @@ export class SupervisorCore {
     this.#turn = { requests, order, change: null }
     this.#emit({ type: 'changeBegun', requests })
     if (order.kind === 'scale') {
-      const wanted = 'to' in order ? order.to : this.#release.workers + order.by
+      const { workers, relays } = this.#release
+      const wanted = 'to' in order ? order.to : workers - relays + order.by
       this.#turn.change = new Scaling(this.#board, Math.min(MAX_WORKERS, Math.max(1, wanted)))
     } else {
       this.#moveTo('reloading', order.kind)

@@ -11,10 +11,12 @@ import { messageOf } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
 import type { OperationResult, Progress } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
+import { relaysBeside, roleOf } from '../shared/relay-role.js'
 import { MAX_SECRET } from '../shared/secrets.js'
 import type { Settings } from '../shared/settings.js'
 import type { Census, SupervisorState, SupervisorStatus } from '../shared/status.js'
 import type { AuditDesk } from './audit-desk.js'
+import { countWorkers } from './change.js'
 import { ChangeRequests } from './change-requests.js'
 import { CommandTimers } from './command-timers.js'
 import type { ChangeOrder, Command, Effect, ForkOrder } from './commands.js'
@@ -64,7 +66,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
   readonly #queue: Command[] = []
   #isDeciding = false
   readonly #processes = new Map<number, WorkerProcess>()
-  readonly #generations = new Generations()
+  readonly #generations: Generations
+  /** How many slots run a relay beside the app, decided at the start. */
+  readonly #relays: number
   readonly #timers = new CommandTimers((key, ms) => {
     this.#debug(() => `timer ${key} after ${ms} ms`, { event: 'timerFired', timer: key, ms })
     this.#enqueue({ type: 'timer', key })
@@ -90,6 +94,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.#output = output
     this.#resolve = resolve
     this.#onRunChanged = onRunChanged
+    this.#relays = relaysBeside(settings)
+    this.#generations = new Generations(this.#relays)
     this.#core = new SupervisorCore({
       release: this.#generations.begin(1, settings),
       startConcurrency: startConcurrency(),
@@ -116,6 +122,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       settings,
       core: this.#core,
       generations: this.#generations,
+      relays: this.#relays,
       processes: this.#processes,
       output,
       enqueue: (command) => this.#enqueue(command),
@@ -170,7 +177,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
     this.off('progress', onProgress)
     if (started === null) return { ...(await this.ended), ok: false, exitCode: 5 }
     const { workers } = this.#generations.of(this.#core.generation)
-    const message = `${workers} worker${workers === 1 ? '' : 's'} ready`
+    const message = `${countWorkers({ workers: workers + this.#relays, relays: this.#relays })} ready`
     return { ok: true, exitCode: 0, message, generation: this.#core.generation, failures: [] }
   }
 
@@ -358,7 +365,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Contro
       const worker = new WorkerProcess(order, settings, {
         message: (message) => this.#workerSaid(id, message),
         saidReady: () => {
-          if (settings.readiness !== 'listening') {
+          if (settings.readiness !== 'listening' && roleOf(slot, this.#relays, settings) === 'app') {
             this.#enqueue({ type: 'workerReady', id, by: "process.send('ready')" })
           }
         },

@@ -9,6 +9,7 @@ import type { Finding } from '../shared/finding.js'
 import { healthUrl } from '../shared/health-address.js'
 import type { Progress, WorkerRef } from '../shared/progress.js'
 import type { PrimaryMessage, WorkerMessage } from '../shared/protocol.js'
+import { roleOf, showListen } from '../shared/relay-role.js'
 import type { Settings } from '../shared/settings.js'
 import type { SupervisorStatus } from '../shared/status.js'
 import { VERSION } from '../shared/version.js'
@@ -32,6 +33,8 @@ export interface Watched {
   settings: Settings
   core: SupervisorCore
   generations: Generations
+  /** How many slots run a relay beside the app. */
+  relays: number
   processes: ReadonlyMap<number, WorkerProcess>
   output: Output
   enqueue: (command: Command) => void
@@ -55,7 +58,7 @@ export class Watches {
 
   constructor(watched: Watched) {
     this.#watched = watched
-    const { settings, core, generations, processes, output, enqueue, progress, warn, debug } = watched
+    const { settings, core, generations, relays, processes, output, enqueue, progress, warn, debug } = watched
     const tell = (id: number, message: PrimaryMessage): void => processes.get(id)?.tell(message)
     const workers = () =>
       core.pool.live.flatMap(({ id, slot, pid, generation }) =>
@@ -65,6 +68,11 @@ export class Watches {
       core,
       name: settings.name,
       health: settings.health === undefined ? null : healthUrl(settings.health),
+      relay:
+        settings.relay === undefined
+          ? null
+          : { listen: settings.relay.listen.map(showListen), spool: settings.relay.spool },
+      roleOf: (slot) => roleOf(slot, relays, settings),
       script: () => generations.scriptOf(core.generation),
       tell,
       logs: () => ({ dropped: output.dropped, level: output.level, file: settings.logFile ?? null }),

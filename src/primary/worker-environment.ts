@@ -1,5 +1,7 @@
 // The environment of a worker: the primary's, less what belongs to the service manager above us, plus our own.
 
+import { relayVariables, roleOf } from '../shared/relay-role.js'
+import { RELAY_VARIABLE } from '../shared/relay-settings.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
 import type { Settings } from '../shared/settings.js'
 import { STARTUP_VARIABLE, type WorkerStartup } from '../shared/worker-environment.js'
@@ -119,22 +121,34 @@ const SERVICE_VARIABLES = [
 
 /** For `cluster.fork`, which lays it over the primary's environment; `undefined` takes a variable out. */
 export const workerEnvironment = (
-  { slot, generation, workers }: ForkOrder,
+  order: ForkOrder,
   settings: Settings,
   environment: NodeJS.ProcessEnv = process.env,
 ): Record<string, string | undefined> => {
+  const { generation } = order
+  const isRelay = roleOf(order.slot, order.relays, settings) === 'relay'
+  // The app's workers are counted from 0, and by themselves.
+  const before = isRelay ? 0 : order.relays
+  const slot = order.slot - before
+  const workers = order.workers - before
   const startup: WorkerStartup = {
     slot,
+    slotOfAll: order.slot,
     generation,
     workers,
     supervisor: settings.name,
-    readiness: settings.readiness,
-    requestGuard: settings.requestGuard,
+    readiness: isRelay ? 'listening' : settings.readiness,
+    // A relay's connection is dialled whenever a request finds none: that is its work, and there is one.
+    requestGuard: isRelay ? 'off' : settings.requestGuard,
   }
   const foreign = [...SERVICE_VARIABLES, ...pm2Variables(environment)]
   return {
     ...Object.fromEntries(foreign.map((variable) => [variable, undefined])),
+    ...(settings.relay === undefined || isRelay ? {} : relayVariables(settings.relay)),
     ...settings.env,
+    ...(settings.relay !== undefined && isRelay
+      ? { [RELAY_VARIABLE]: JSON.stringify(settings.relay) }
+      : { [RELAY_VARIABLE]: undefined }),
     SUPERVISOR_NAME: settings.name,
     // With the name it tells whose a process is that outlived its worker: the audit looks for both.
     SUPERVISOR_FOLDER: runtimeFolder(environment),

@@ -51,7 +51,7 @@ export class WorkerOperations {
     const isHeld = as === 'replacement' && slot.serving?.state === 'ready'
     this.#around.emit({
       type: 'fork',
-      order: { id, slot: slot.index, generation, workers: release.workers, isHeld },
+      order: { id, slot: slot.index, generation, workers: release.workers, relays: release.relays, isHeld },
     })
     this.#around.emit({ type: 'setTimer', key: `ready:${id}`, ms: release.readyTimeout })
     return handle

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type Cut, LineSplitter } from '../observe/line-splitter.js'
 import { isPacked } from '../shared/packed.js'
 import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
+import { RELAY_SCRIPT, roleOf } from '../shared/relay-role.js'
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
 import { describeForkFailure } from './fork-failure.js'
@@ -41,11 +42,13 @@ export class WorkerProcess {
   /** Forks. Throws what the kernel answers when it has no process left to give. */
   constructor(order: ForkOrder, settings: Settings, listener: WorkerListener) {
     cluster.schedulingPolicy = cluster.SCHED_RR
+    const isRelay = roleOf(order.slot, order.relays, settings) === 'relay'
     cluster.setupPrimary({
-      exec: settings.script,
-      args: settings.args,
-      // Not the primary's own execArgv: what the supervisor was started with (--inspect!) is not the workers'.
-      execArgv: [...inspectorOff(), ...runtimeArguments(), ...settings.nodeArgs],
+      exec: isRelay ? RELAY_SCRIPT : settings.script,
+      args: isRelay ? [] : settings.args,
+      // Not the primary's own execArgv: what the supervisor was started with (--inspect!) is not the workers'. Nor is a
+      // relay given the loaders of the app.
+      execArgv: [...inspectorOff(), ...runtimeArguments(), ...(isRelay ? [] : settings.nodeArgs)],
       cwd: settings.cwd,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       serialization: 'json',

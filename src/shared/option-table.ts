@@ -15,6 +15,7 @@ import {
   readOrNone,
   readPath,
   readPaths,
+  readRawRelay,
   readRestart,
   readSize,
   readTexts,
@@ -23,10 +24,13 @@ import {
   readWholeNumber,
   readWorkers,
 } from './option-values.js'
+import type { RawRelay } from './relay-context.js'
 import type { RestartLimits, Settings } from './settings.js'
 
 /** The options as they can be given: the settings, and where these are written. */
-export interface OptionValues extends Required<Settings> {
+export interface OptionValues extends Required<Omit<Settings, 'relay'>> {
+  /** As it was written; src/shared/read-relay.ts makes settings of it when the name is known. */
+  relay: RawRelay
   config: string
   envFile: string[]
 }
@@ -80,7 +84,16 @@ const MIN_LOG_SIZE = 1024
 
 type PlainDefault = Exclude<
   OptionKey,
-  'script' | 'name' | 'config' | 'cwd' | 'health' | 'logFile' | 'hangTimeout' | 'beforeFork' | 'afterFork'
+  | 'script'
+  | 'name'
+  | 'config'
+  | 'cwd'
+  | 'health'
+  | 'relay'
+  | 'logFile'
+  | 'hangTimeout'
+  | 'beforeFork'
+  | 'afterFork'
 >
 
 /** Defaults that are plain values; the others depend on where the supervisor is started. */
@@ -380,6 +393,15 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<OptionValues[Key
     flag: 'secret',
     repeatable: true,
     elsewhere: ['redact'],
+  },
+  relay: {
+    summary:
+      "workers that take messages of short-lived callers and forward them: { to: { NAME: 'wss://…' } } and more",
+    placeholder: null,
+    byDefault: 'none',
+    read: readRawRelay,
+    noVariable: true,
+    elsewhere: ['relays', 'publish', 'ingress'],
   },
   beforeFork: {
     summary: 'async function, runs in the primary before each fork window',

@@ -222,6 +222,14 @@ export const readVariableNames: Reader<string[]> = (field, raw, form) => {
   })
 }
 
+/** An object; what stands in it is looked at later. */
+export const readRawRelay: Reader<Readonly<Record<string, unknown>>> = (field, raw) => {
+  if (isPlainObject(raw)) return raw
+  // It may be a URL, which may hold a secret.
+  const shape = Array.isArray(raw) ? 'a list' : `a ${typeof raw}`
+  throw invalidOption(field, shape, "is no object; write { to: { feed: 'wss://host/path' } }")
+}
+
 export const readHook: Reader<ForkHook> = (field, raw) => {
   if (!isHook(raw)) throw invalidOption(field, raw, 'is not a function')
   return raw

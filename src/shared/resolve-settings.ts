@@ -20,6 +20,10 @@ import {
   variableOf,
 } from './option-table.js'
 import { invalidOption, isPrototypeKey } from './option-values.js'
+import { readRelay } from './read-relay.js'
+import type { RawRelay, RelayContext } from './relay-context.js'
+import { RELAY_NAME, RELAY_SCRIPT } from './relay-role.js'
+import type { RelaySettings } from './relay-settings.js'
 import { checkScript } from './script-check.js'
 import type { Settings } from './settings.js'
 
@@ -33,6 +37,8 @@ export interface SettingsSources {
   cwd: string
   /** False: no configuration file is searched for; one that is named is read all the same. Default true. */
   searchConfig?: boolean
+  /** A relay that a command line describes, and how it names what stands in it. It counts before every other. */
+  relay?: { raw: RawRelay; field: RelayContext['field'] } | undefined
   /** The name that already runs, for a rolling restart: it stays. */
   runningName?: string
 }
@@ -119,6 +125,8 @@ const OTHER_VARIABLES = [
   'FORKSAFE_DEBUG',
   'FORKSAFE_DETACHED',
   'FORKSAFE_NO_KERNEL_LOCK',
+  'FORKSAFE_RELAY',
+  'FORKSAFE_RELAY_TOKEN',
 ]
 
 const unknownVariables = (env: NodeJS.ProcessEnv): string[] => {
@@ -199,15 +207,19 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
   const afterFork = given(layers, 'afterFork')?.value
   const health = given(layers, 'health')?.value
   const logFile = logFileOf(layers)
-  const script = scriptOf(layers)
+  const relay = rawRelayOf(layers, sources)
+  const script = scriptOf(layers, relay !== undefined)
+  const name = nameOf(layers, script.path, sources.runningName)
+  const workers = value('workers')
+  const isAlone = script.path === RELAY_SCRIPT
   const env = variables(layers, sources.cwd)
   const nodeArgs = value('nodeArgs')
   const nodeOptions = env.NODE_OPTIONS ?? sources.env.NODE_OPTIONS
   const settings: Settings = {
     script: script.path,
-    name: nameOf(layers, script.path, sources.runningName),
+    name,
     args: value('args'),
-    workers: value('workers'),
+    workers,
     readiness: value('readiness'),
     readyTimeout: value('readyTimeout'),
     minUptime: value('minUptime'),
@@ -237,6 +249,7 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
     logMaxFiles: value('logMaxFiles'),
     secrets: secretNames(layers),
     ...(health === undefined ? {} : { health }),
+    ...(relay === undefined ? {} : { relay: relay(name, isAlone ? workers : undefined) }),
     ...(logFile === undefined ? {} : { logFile }),
     ...(beforeFork === undefined ? {} : { beforeFork }),
     ...(afterFork === undefined ? {} : { afterFork }),
@@ -246,8 +259,26 @@ const settingsOf = async (layers: readonly Layer[], sources: SettingsSources): P
   return settings
 }
 
-const scriptOf = (layers: readonly Layer[]): { path: string; field: string } => {
+/** A function that reads it when the name is known, or undefined where there is none. */
+const rawRelayOf = (
+  layers: readonly Layer[],
+  { relay, cwd, env }: SettingsSources,
+): ((name: string, workers: number | undefined) => RelaySettings) | undefined => {
+  if (relay !== undefined)
+    return (name, workers) =>
+      readRelay(relay.raw, { field: relay.field, folder: cwd, name, env, ...(workers && { workers }) })
+  const found = given(layers, 'relay')
+  if (found === undefined) return undefined
+  const { value: raw, layer, field } = found
+  const fieldOf = (path: string): string => (path === '' ? field : field.replace('relay', `relay.${path}`))
+  return (name, workers) =>
+    readRelay(raw, { field: fieldOf, folder: layer.folder, name, env, ...(workers && { workers }) })
+}
+
+/** Without a script a relay is all that runs. */
+const scriptOf = (layers: readonly Layer[], hasRelay: boolean): { path: string; field: string } => {
   const script = given(layers, 'script')
+  if (script === undefined && hasRelay) return { path: RELAY_SCRIPT, field: 'relay' }
   if (script === undefined) {
     throw new ForksafeError(
       'FORKSAFE_ERR_OPTION_INVALID',
@@ -260,7 +291,8 @@ const scriptOf = (layers: readonly Layer[]): { path: string; field: string } => 
 
 const nameOf = (layers: readonly Layer[], script: string, runningName: string | undefined): string => {
   const name = given(layers, 'name')
-  if (runningName === undefined) return name?.value ?? defaultName(script)
+  if (runningName === undefined)
+    return name?.value ?? (script === RELAY_SCRIPT ? RELAY_NAME : defaultName(script))
   if (name !== undefined && name.value !== runningName) {
     throw invalidOption(
       name.field,

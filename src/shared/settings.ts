@@ -5,6 +5,7 @@ import type { RequestGuardMode } from './connect-in-request.js'
 import type { HealthAddress } from './health-address.js'
 import type { LimitSettings } from './limits.js'
 import type { LogLevel } from './log-level.js'
+import type { RelaySettings } from './relay-settings.js'
 import type { Readiness } from './worker-environment.js'
 
 /** Most workers of one supervisor. */
@@ -42,6 +43,8 @@ export interface Settings extends LimitSettings {
   auditInterval: number
   /** What follows when a worker shares a socket, or the primary held a connection while it forked. */
   forkGuard: 'warn' | 'strict'
+  /** The relay: beside the app, or all that runs. */
+  relay?: RelaySettings
   /** Working folder of the workers. */
   cwd: string
   /** Added to the workers' environment. */

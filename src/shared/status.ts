@@ -3,6 +3,7 @@
 import type { ConnectCount } from './connect-in-request.js'
 import type { LimitBreach } from './limits.js'
 import type { LogLevel } from './log-level.js'
+import type { WorkerRole } from './relay-role.js'
 import type { ClientReport } from './resources.js'
 
 export type SupervisorState = 'starting' | 'running' | 'reloading' | 'stopping' | 'stopped'
@@ -20,6 +21,8 @@ export interface LastExit {
 
 export interface WorkerStatus {
   slot: number
+  /** Whether it runs the app or a relay. */
+  role: WorkerRole
   /** Number of the worker, counted up over the supervisor's life; 0 for a slot that waits. */
   id: number
   pid: number | null
@@ -50,6 +53,13 @@ export interface LogStatus {
   file: string | null
 }
 
+export interface RelayPlace {
+  /** `unix:PATH`, `127.0.0.1:PORT`. */
+  listen: string[]
+  /** Absolute folder. */
+  spool: string
+}
+
 export interface SupervisorStatus {
   name: string
   pid: number
@@ -60,6 +70,8 @@ export interface SupervisorStatus {
   startedAt: number
   /** Where /livez and /readyz are answered, `http://127.0.0.1:9090`; null where nowhere. */
   health: string | null
+  /** Where callers reach the relay and where their messages are kept; null without one. */
+  relay: RelayPlace | null
   logs: LogStatus
   workers: WorkerStatus[]
 }

@@ -9,7 +9,10 @@ export const STARTUP_VARIABLE = 'FORKSAFE_WORKER'
 export type Readiness = 'auto' | 'listening' | 'ready'
 
 export interface WorkerStartup {
+  /** Of the app's workers, or of the relay's. */
   slot: number
+  /** Of all of them, as the status counts. A supervisor of an older version says nothing of it. */
+  slotOfAll?: number
   generation: number
   workers: number
   supervisor: string

@@ -106,15 +106,17 @@ export class Connections {
   readonly #onSocket = (message: unknown): void => {
     const socket = propertyOf(message, 'socket')
     if (!(socket instanceof Socket)) return
-    const server = propertyOf(socket, 'server')
-    if (!(server instanceof Server) || !isOwnServer(server)) this.#connected(socket)
+    if (!isOfOwnServer(socket)) this.#connected(socket)
   }
 
   /** For every request that a worker answers: what is not needed before a drain is not done before it. */
   readonly #onRequest = (message: unknown): void => {
     const { socket, response } = message as { socket?: unknown; response?: unknown }
     if (!(socket instanceof Socket) || !isServerResponse(response)) return
-    const connection = connectionOf(socket) ?? this.#connected(socket)
+    const known = connectionOf(socket)
+    // Ours are for other processes of ours: a drain that waited for them would wait for whoever goes on.
+    if (known === undefined && isOfOwnServer(socket)) return
+    const connection = known ?? this.#connected(socket)
     connection.wasUsed = true
     connection.responses.add(response)
     if (!this.#isDraining) return
@@ -126,7 +128,9 @@ export class Connections {
   readonly #onFinish = (message: unknown): void => {
     const { socket, response } = message as { socket?: unknown; response?: unknown }
     if (!(socket instanceof Socket) || !isServerResponse(response)) return
-    connectionOf(socket)?.responses.delete(response)
+    const connection = connectionOf(socket)
+    if (connection === undefined) return
+    connection.responses.delete(response)
     this.#active()
   }
 
@@ -176,6 +180,11 @@ const connectionOf = (socket: object): Connection | undefined => {
   // A TLS socket is not the one that was accepted, but knows it as its parent.
   const found = propertyOf(socket, CONNECTION) ?? propertyOf(propertyOf(socket, '_parent'), CONNECTION)
   return found instanceof Connection ? found : undefined
+}
+
+const isOfOwnServer = (socket: Socket): boolean => {
+  const server = propertyOf(socket, 'server')
+  return server instanceof Server && isOwnServer(server)
 }
 
 const propertyOf = (value: unknown, name: PropertyKey): unknown =>

@@ -101,6 +101,8 @@ export class Drain {
     void barrier().then(() => setImmediate(() => this.#finished('barrierPassed')))
     connections.announceEnd(() => this.#advance())
     hooks.onSettled(() => this.#advance())
+    // Behind announceEnd(): an answer that a listener gives now says that the connection ends.
+    hooks.drainBegun(info)
   }
 
   #view(times: DrainTimes): DrainView {

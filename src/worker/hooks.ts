@@ -5,6 +5,7 @@ import { leaseProvider, setLeaseProvider } from '../shared/lease-provider.js'
 import { ownLeases } from './own-leases.js'
 import {
   currentRuntime,
+  type DrainListener,
   type Runtime,
   type ShutdownHook,
   setRuntime,
@@ -12,7 +13,13 @@ import {
 } from './runtime-slot.js'
 import { standaloneRuntime } from './standalone.js'
 
-export type { ShutdownHook, ShutdownInfo, ShutdownReason, WorkerIdentity } from './runtime-slot.js'
+export type {
+  DrainListener,
+  ShutdownHook,
+  ShutdownInfo,
+  ShutdownReason,
+  WorkerIdentity,
+} from './runtime-slot.js'
 
 const findRuntime = (): Runtime => {
   const found = currentRuntime()
@@ -46,6 +53,16 @@ export const ready = (): void => runtime.ready()
  * @returns the function that removes it.
  */
 export const onShutdown = (hook: ShutdownHook): (() => void) => runtime.onShutdown(hook)
+
+/**
+ * Tells as soon as this process drains: its listeners are closed, and the requests that it has are waited for next. For
+ * who holds answers back (long polls) and has to give them now; what shall be done at the end is an onShutdown() hook.
+ * Outside the supervisor the first listener makes SIGTERM and SIGINT drain this process.
+ *
+ * @param listener gets `{ signal, reason }`, once, and is not waited for. What it throws is a warning.
+ * @returns the function that removes it.
+ */
+export const onDrain = (listener: DrainListener): (() => void) => runtime.onDrain?.(listener) ?? (() => {})
 
 /**
  * Keeps this process from leaving until `work` has settled, within `stopTimeout`: for work that outlives its response.

@@ -22,10 +22,14 @@ export interface WorkerIdentity {
   readonly isSupervised: boolean
 }
 
+export type DrainListener = (info: ShutdownInfo) => void
+
 export interface Runtime {
   readonly worker: WorkerIdentity
   ready(): void
   onShutdown(hook: ShutdownHook): () => void
+  /** A runtime of an older version does not know it. */
+  onDrain?(listener: DrainListener): () => void
   waitUntil(work: PromiseLike<unknown>): void
 }
 

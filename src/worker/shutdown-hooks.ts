@@ -1,12 +1,13 @@
-// What the application wants done, and waited for, before this process leaves: onShutdown() and waitUntil().
+// What the application wants done, and waited for, before this process leaves: onDrain(), onShutdown() and waitUntil().
 // When they run is decided in drain-plan.ts.
 
 import { ForksafeError, messageOf } from '../shared/errors.js'
 import { settledWithin } from '../shared/settled-within.js'
-import type { ShutdownHook, ShutdownInfo } from './runtime-slot.js'
+import type { DrainListener, ShutdownHook, ShutdownInfo } from './runtime-slot.js'
 
 export class ShutdownHooks {
   readonly #hooks: { run: ShutdownHook }[] = []
+  readonly #drainListeners = new Set<{ tell: DrainListener }>()
   readonly #work = new Set<PromiseLike<unknown>>()
   #changed: () => void = () => {}
   #first: () => void = () => {}
@@ -24,6 +25,25 @@ export class ShutdownHooks {
       const index = this.#hooks.indexOf(entry)
       if (index >= 0) this.#hooks.splice(index, 1)
     }
+  }
+
+  addDrainListener(tell: DrainListener): () => void {
+    const entry = { tell }
+    this.#drainListeners.add(entry)
+    this.#first()
+    return () => void this.#drainListeners.delete(entry)
+  }
+
+  /** The drain has begun. A listener that throws is a warning. */
+  drainBegun(info: ShutdownInfo): void {
+    for (const { tell } of this.#drainListeners) {
+      try {
+        tell(info)
+      } catch (error) {
+        process.emitWarning(`listener of onDrain() failed: ${messageOf(error)}`, 'ForksafeWarning')
+      }
+    }
+    this.#drainListeners.clear()
   }
 
   waitUntil(work: PromiseLike<unknown>): void {

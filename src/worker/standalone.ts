@@ -40,6 +40,7 @@ export const standaloneRuntime = (): Runtime => {
       if (isUnderPm2() && process.connected) process.send?.('ready', undefined, undefined, () => {})
     },
     onShutdown: (hook) => hooks.add(hook),
+    onDrain: (listener) => hooks.addDrainListener(listener),
     waitUntil: (work) => hooks.waitUntil(work),
   }
 }

@@ -65,7 +65,7 @@ class SupervisedWorker {
 
   constructor(
     worker: Worker,
-    { slot, generation, readiness, requestGuard = 'warn', supervisor }: WorkerStartup,
+    { slot, slotOfAll = slot, generation, readiness, requestGuard = 'warn', supervisor }: WorkerStartup,
   ) {
     this.#worker = worker
     this.#channel = new PrimaryChannel((message) => this.#ordered(message))
@@ -77,7 +77,7 @@ class SupervisedWorker {
     this.#leases = new TreeLeases({
       tell: (message) => void this.#channel.tell({ type: 'lease', message }),
       mayDial: (origin) => this.#dials.mayDial(origin),
-      slot,
+      slot: slotOfAll,
       supervisor,
     })
     this.#readiness = new Readiness(readiness, (by) => this.#isReady(by))
@@ -114,6 +114,7 @@ class SupervisedWorker {
       worker: Object.freeze({ slot, generation, isSupervised: true }),
       ready: () => this.#readiness.sign('ready()'),
       onShutdown: (hook) => this.#hooks.add(hook),
+      onDrain: (listener) => this.#hooks.addDrainListener(listener),
       waitUntil: (work) => {
         this.#outgoing.outlivesRequest()
         this.#hooks.waitUntil(work)

@@ -33,6 +33,7 @@ const terminal = (look: Partial<Terminal> = {}) => {
 
 const worker = (slot: number, over: Partial<WorkerStatus> = {}): WorkerStatus => ({
   slot,
+  role: 'app',
   id: slot + 1,
   pid: 100 + slot,
   state: 'ready',
@@ -69,6 +70,7 @@ const status: SupervisorStatus = {
   script: '/srv/a\x1b.js',
   startedAt: 0,
   health: null,
+  relay: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [
     worker(0, { clients: [feed, { ...feed, name: 'bot', role: 'standby', state: 'idle', pending: 3 }] }),

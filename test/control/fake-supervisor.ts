@@ -16,6 +16,7 @@ export const SAMPLE_STATUS: SupervisorStatus = {
   script: '/srv/app.js',
   startedAt: 1_000,
   health: null,
+  relay: null,
   logs: { dropped: 0, level: 'info', file: null },
   workers: [],
 }

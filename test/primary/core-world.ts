@@ -22,6 +22,7 @@ export const NEVER_DRAINS: Behaviour = { readyAfter: 100, diesAfter: null, drain
 export const release = (generation: number, overrides: Partial<Release> = {}): Release => ({
   generation,
   workers: 2,
+  relays: 0,
   maxSurge: 1,
   readyTimeout: 5_000,
   minUptime: 1_000,

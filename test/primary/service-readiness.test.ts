@@ -3,7 +3,13 @@ import { serviceReadiness } from '../../src/primary/service-readiness.js'
 import type { SupervisorState } from '../../src/shared/status.js'
 import { CoreWorld, release } from './core-world.js'
 
-const RUNNING = { state: 'running', isStarted: true, ready: 2, wanted: 2 } as const
+const RUNNING = {
+  state: 'running',
+  isStarted: true,
+  ready: 2,
+  wanted: 2,
+  relays: { ready: 0, wanted: 0 },
+} as const
 
 t.test('ready is what was complete once, has somebody who serves, and is not asked to stop', async (t) => {
   const cases: [changed: Partial<Parameters<typeof serviceReadiness>[0]>, ready: boolean, reason: string][] =
@@ -14,6 +20,8 @@ t.test('ready is what was complete once, has somebody who serves, and is not ask
       [{ ready: 0 }, false, '0 of 2 workers ready'],
       [{ state: 'reloading', ready: 0 }, false, '0 of 2 workers ready'],
       [{ state: 'starting', isStarted: false, ready: 1 }, false, 'starting, 1 of 2 workers ready'],
+      [{ relays: { ready: 1, wanted: 1 } }, true, '2 of 2 workers ready, 1 of 1 relay workers'],
+      [{ ready: 0, relays: { ready: 1, wanted: 1 } }, false, '0 of 2 workers ready, 1 of 1 relay workers'],
       [{ state: 'stopping' }, false, 'stopping'],
       [{ state: 'stopped', ready: 0 }, false, 'stopping'],
     ]

@@ -4,7 +4,7 @@ import t from 'tap'
 import { workerEnvironment } from '../../src/primary/worker-environment.js'
 import { resolveSettings } from '../../src/shared/resolve-settings.js'
 
-const ORDER = { id: 1, slot: 2, generation: 3, workers: 4, isHeld: false }
+const ORDER = { id: 1, slot: 2, generation: 3, workers: 4, relays: 0, isHeld: false }
 
 t.test('what belongs to pm2 and systemd is taken out, what belongs to the application stays', async (t) => {
   const { settings } = await resolveSettings({

@@ -17,6 +17,8 @@ export interface CliOptions {
   home: string
   cwd?: string
   env?: NodeJS.ProcessEnv
+  /** What it reads; without it there is nothing to read. */
+  stdin?: string | Buffer
   /** ms, default 60 000; past it the command is killed and the call rejects with what it had printed. */
   timeout?: number
 }
@@ -25,18 +27,20 @@ export interface CliOptions {
 export const CLI = `${process.cwd()}/bin/supervisor.js`
 
 export const runCli = (args: readonly string[], options: CliOptions): Promise<CliResult> => {
-  const { home, cwd = process.cwd(), env = {}, timeout = 60_000 } = options
+  const { home, cwd = process.cwd(), env = {}, stdin, timeout = 60_000 } = options
   const begun = performance.now()
   const child = spawn(process.execPath, [CLI, ...args], {
     cwd,
     env: coveredEnv({ FORKSAFE_HOME: home, NO_COLOR: '1', ...env }),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
+  // A command that reads nothing of it is no failure.
+  child.stdin?.on('error', () => {}).end(stdin)
   const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output.stderr += text
   })
   return new Promise((resolve, reject) => {

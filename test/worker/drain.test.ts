@@ -208,3 +208,13 @@ t.test('a leave order ends a drain at once', async (t) => {
   primary.order(id, { type: 'leave' })
   t.same((await primary.exit(id)).signal, null)
 })
+
+t.test('a server of ours that is in use holds up no drain', async (t) => {
+  const primary = new Primary(t, 'own-server-in-use.js')
+  const { id } = await primary.serve()
+  const began = performance.now()
+  primary.drain(id, 20_000)
+  t.same((await primary.frame(id, 'drained')).forced, CLEAN)
+  t.ok(performance.now() - began < 5_000)
+  t.equal((await primary.exit(id)).code, 0)
+})

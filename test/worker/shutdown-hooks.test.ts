@@ -63,3 +63,29 @@ const withReject = (): { promise: Promise<void>; reject: (error: Error) => void 
   })
   return { promise, reject }
 }
+
+t.test(
+  'who wants to hear of the drain is told at its beginning, once; who throws is a warning',
+  async (t) => {
+    const hooks = new ShutdownHooks()
+    const seen: unknown[] = []
+    let installed = 0
+    hooks.onFirst(() => installed++)
+    hooks.addDrainListener((info) => seen.push(info))
+    hooks.addDrainListener(() => {
+      throw new Error('not now')
+    })
+    const remove = hooks.addDrainListener(() => seen.push('removed'))
+    remove()
+    t.equal(installed, 3, 'a plain script drains for it, too')
+    const warnings: string[] = []
+    const listen = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', listen)
+    hooks.drainBegun(INFO)
+    hooks.drainBegun(INFO)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.removeListener('warning', listen)
+    t.same(seen, [INFO])
+    t.same(warnings, ['listener of onDrain() failed: not now'])
+  },
+)

@@ -1,6 +1,7 @@
 // supervisor config check: reads everything that `start` would read, says what is wrong, and starts nothing.
 
 import { invalidOption } from '../../shared/option-values.js'
+import { shownRelay } from '../../shared/relay-role.js'
 import type { Command } from '../command.js'
 import { renderSettings } from '../render/settings.js'
 import { settingsReader, startOptions } from '../start-settings.js'
@@ -22,8 +23,10 @@ export const configCommand: Command = {
     if (deed !== 'check')
       throw invalidOption('config', deed ?? '', "is not known; write 'supervisor config check'")
     const { settings, configFile } = await settingsReader({ ...call, operands })()
-    if (call.isJson) call.screen.json({ ...settings, configFile })
-    else call.screen.write(renderSettings(settings, configFile, call.screen.colors))
+    const { relay } = settings
+    const shown = relay === undefined ? settings : { ...settings, relay: shownRelay(relay) }
+    if (call.isJson) call.screen.json({ ...shown, configFile })
+    else call.screen.write(renderSettings(shown, configFile, call.screen.colors))
     return 0
   },
 }

@@ -48,8 +48,7 @@ export const publishCommand: Command = {
 
 const runOne = async (call: Call): Promise<number> => {
   const { flags, operands, isJson, screen } = call
-  const [client = '', given, more] = operands
-  if (more !== undefined) throw mistake('publish takes one message; put it in quotes, or give - for stdin')
+  const [client = '', given] = operands
   const isBinary = flags.binary === true
   const message = given === undefined || given === '-' ? await readStdin() : given
   if (message.length === 0) throw mistake('the message is empty')

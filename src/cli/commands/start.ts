@@ -35,20 +35,26 @@ export const startCommand: Command = {
   ],
   mistake: 78,
   takesArgs: true,
-  run: async (call) => {
-    const isDetached = wasDetached(call.env)
-    if (call.flags.detach === true && !isDetached) return detach(call)
-    try {
-      return await superviseUntilEnd(call, isDetached)
-    } finally {
-      // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
-      // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
-      setTimeout(() => process.exit(), LAST_LINES_WRITTEN).unref()
-      // Node takes its signal handlers away before the process is gone, and a late signal would be how it ended. This
-      // runs last, when all is done and written, and leaves without that.
-      process.once('exit', () => process.exit())
-    }
-  },
+  run: (call) => startAs(call, settingsReader(call)),
+}
+
+/** A function that reads all settings anew; see settingsReader. */
+type ReadSettings = ReturnType<typeof settingsReader>
+
+/** What `start` does, with settings from wherever they come: in the foreground to the end, or with --detach. */
+export const startAs = async (call: Call, read: ReadSettings): Promise<number> => {
+  const isDetached = wasDetached(call.env)
+  if (call.flags.detach === true && !isDetached) return detach(call, read)
+  try {
+    return await superviseUntilEnd(read, isDetached)
+  } finally {
+    // The process ends by itself once its last lines are written. A reader that has stopped, or the channel to a
+    // service manager (pm2), cannot keep it: unreferenced, this runs only where something else does.
+    setTimeout(() => process.exit(), LAST_LINES_WRITTEN).unref()
+    // Node takes its signal handlers away before the process is gone, and a late signal would be how it ended. This
+    // runs last, when all is done and written, and leaves without that.
+    process.once('exit', () => process.exit())
+  }
 }
 
 /** The variable by which a detached process knows that it is one; its command line is the same. */
@@ -64,9 +70,8 @@ const wasDetached = (env: NodeJS.ProcessEnv): boolean => {
   return is
 }
 
-const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<number> => {
+const superviseUntilEnd = async (read: ReadSettings, isDetached: boolean): Promise<number> => {
   const onSignalsTaken = endBySignalsAsFirst()
-  const read = settingsReader(call)
   // At the same time: the check of a script may take a process of its own.
   const [{ settings }, { startSupervisor }] = await Promise.all([
     read(),
@@ -83,7 +88,7 @@ const superviseUntilEnd = async (call: Call, isDetached: boolean): Promise<numbe
   return (await ended).exitCode
 }
 
-const detach = async (call: Call): Promise<number> => {
+const detach = async (call: Call, read: ReadSettings): Promise<number> => {
   const { env, screen } = call
   if (env.pm_id !== undefined) {
     throw invalidOption(
@@ -101,7 +106,7 @@ const detach = async (call: Call): Promise<number> => {
   }
   const { DetachedStartError, startDetached } = await import('../detach.js')
   const { logPaths } = await import('../log-folder.js')
-  const { settings } = await settingsReader(call)()
+  const { settings } = await read()
   const paths = logPaths(settings.name, env)
   const logFile = settings.logFile ?? paths.log
   const interrupted = new AbortController()

@@ -24,11 +24,12 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     `generation ${status.generation}`,
     `pid ${status.pid}`,
     `up ${formatUptime(view.now - status.startedAt)}`,
-    colors.dim(printable(status.script)),
+    colors.dim(isRelayAlone(status) ? 'relay' : printable(status.script)),
   ].join('  ')
+  const columns = COLUMNS.filter((column) => column !== 'role' || hasBoth(status))
   const table = renderTable([
-    COLUMNS.map((text) => ({ text, paint: colors.dim, isRight: RIGHT.has(text) })),
-    ...status.workers.map((worker) => workerRow(worker, view)),
+    columns.map((text) => ({ text, paint: colors.dim, isRight: RIGHT.has(text) })),
+    ...status.workers.map((worker) => workerRow(worker, columns, view)),
   ])
   const exits = status.workers.flatMap((worker) => lastExitOf(worker, view))
   const breaches = status.workers.flatMap((worker) => breachOf(worker, colors))
@@ -38,20 +39,42 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
     ...connects,
     ...exits,
     ...healthOf(status, colors),
+    ...relayOf(status, colors),
     ...droppedLines(status, colors),
   ]
   return [headline, '', ...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n')
 }
 
-const COLUMNS = ['slot', 'pid', 'state', 'gen', 'uptime', 'restarts', 'cpu', 'memory', 'clients'] as const
+/** An older supervisor says nothing of roles, and runs apps. */
+const isRelayAlone = ({ workers }: SupervisorStatus): boolean =>
+  workers.length > 0 && workers.every(({ role }) => role === 'relay')
+
+const hasBoth = (status: SupervisorStatus): boolean =>
+  !isRelayAlone(status) && status.workers.some(({ role }) => role === 'relay')
+
+const COLUMNS = [
+  'slot',
+  'role',
+  'pid',
+  'state',
+  'gen',
+  'uptime',
+  'restarts',
+  'cpu',
+  'memory',
+  'clients',
+] as const
 const RIGHT: ReadonlySet<string> = new Set(['slot', 'pid', 'gen', 'uptime', 'restarts', 'cpu', 'memory'])
 
-const workerRow = (worker: WorkerStatus, { colors, now }: StatusView): Cell[] => {
+type Column = (typeof COLUMNS)[number]
+
+const workerRow = (worker: WorkerStatus, columns: readonly Column[], { colors, now }: StatusView): Cell[] => {
   const hasProcess = worker.pid !== null
   const { state, nextStartAt } = worker
   const waits = nextStartAt === null ? '' : ` ${formatSeconds(Math.max(0, nextStartAt - now))}`
-  const cells: Record<(typeof COLUMNS)[number], Cell> = {
+  const cells: Record<Column, Cell> = {
     slot: { text: String(worker.slot) },
+    role: { text: worker.role === 'relay' ? 'relay' : 'app' },
     pid: { text: hasProcess ? String(worker.pid) : '-' },
     state: { text: printable(state) + waits, paint: paintState(state, colors) },
     gen: { text: String(worker.generation) },
@@ -61,7 +84,7 @@ const workerRow = (worker: WorkerStatus, { colors, now }: StatusView): Cell[] =>
     memory: { text: formatMemory(worker.rssBytes) },
     clients: { text: worker.clients.map(clientText).join(', ') },
   }
-  return COLUMNS.map((column) => ({ ...cells[column], isRight: RIGHT.has(column) }))
+  return columns.map((column) => ({ ...cells[column], isRight: RIGHT.has(column) }))
 }
 
 const clientText = (report: ClientReport): string => {
@@ -96,6 +119,12 @@ const lastExitOf = ({ slot, lastExit }: WorkerStatus, { colors, now }: StatusVie
 /** An older supervisor says nothing of it. */
 const healthOf = ({ health }: SupervisorStatus, colors: Colors): string[] =>
   health == null ? [] : [colors.dim(`health at ${printable(health)}/livez and /readyz`)]
+
+/** A supervisor of an older version has none. */
+const relayOf = ({ relay }: SupervisorStatus, colors: Colors): string[] =>
+  relay == null
+    ? []
+    : [colors.dim(`relay at ${printable(relay.listen.join(', '))}, spools in ${printable(relay.spool)}`)]
 
 /** A supervisor of an older version tells nothing of it. */
 const breachOf = ({ slot, overLimit }: WorkerStatus, colors: Colors): string[] =>

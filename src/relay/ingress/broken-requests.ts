@@ -2,6 +2,7 @@
 // Upgrade. Each is told so and its connection is ended, behind the answers that the connection still waits for.
 
 import type { Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errnoOf } from '../../shared/config-file.js'
 import { badRequest, type Problem, problem, rawProblem } from './problem.js'
@@ -10,14 +11,23 @@ import { badRequest, type Problem, problem, rawProblem } from './problem.js'
 export class Unanswered {
   readonly #responses = new WeakMap<Duplex, Set<ServerResponse>>()
   readonly #after = new WeakMap<Duplex, () => void>()
+  readonly #rests: (socket: Socket) => void
 
-  add(socket: Duplex, response: ServerResponse): void {
+  /** @param rests called when all of a connection are answered. */
+  constructor(rests: (socket: Socket) => void) {
+    this.#rests = rests
+  }
+
+  add(socket: Socket, response: ServerResponse): void {
     const known = this.#responses.get(socket)
-    if (known === undefined) this.#responses.set(socket, new Set([response]))
-    else known.add(response)
+    const responses = known ?? new Set()
+    if (known === undefined) this.#responses.set(socket, responses)
+    responses.add(response)
     response.once('close', () => {
-      this.#responses.get(socket)?.delete(response)
-      if (this.#hasNone(socket)) this.#after.get(socket)?.()
+      responses.delete(response)
+      if (responses.size === 0) this.#rests(socket)
+      const after = this.#after.get(socket)
+      if (after !== undefined && this.#hasNone(socket)) after()
     })
   }
 
@@ -61,13 +71,13 @@ export const refuseBroken = (server: Server, unanswered: Unanswered): void => {
 const LINGER = 500
 
 /** Sends it and ends the connection, whether its other side does or not. */
-export const lastWords = (socket: Duplex, why: Problem, linger = LINGER): void => {
+export const lastWords = (socket: Duplex, why: Problem): void => {
   socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  const timer = setTimeout(() => socket.destroy(), linger).unref()
+  const timer = setTimeout(() => socket.destroy(), LINGER).unref()
   socket.once('end', () => socket.destroy())
   socket.once('close', () => clearTimeout(timer))
   socket.end(rawProblem(why))

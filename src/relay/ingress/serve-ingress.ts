@@ -115,14 +115,14 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
   server.timeout = SILENCE
   // A caller that says early that it sends no more is answered all the same. Not in Node's documentation, nor its types.
   Reflect.set(server, 'httpAllowHalfOpen', true)
-  const unanswered = new Unanswered()
+  const unanswered = new Unanswered((socket) => crowd.rests(socket))
   const onRequest =
     (isToContinue: boolean) =>
     (request: IncomingMessage, response: ServerResponse): void => {
       const { socket } = request
-      if (crowd.isGuest(socket)) {
+      if (!crowd.admits(socket)) {
         response.shouldKeepAlive = false
-        answerProblem(response, crowd.refusal())
+        if (socket.writable) answerProblem(response, crowd.refusal())
         return
       }
       unanswered.add(socket, response)
@@ -130,9 +130,9 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
     }
   server.on('request', onRequest(false))
   server.on('checkContinue', onRequest(true))
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const detail = 'no expectation but 100-continue is known'
-    answerProblem(response, problem(417, 'FORKSAFE_ERR_RELAY_REQUEST', detail))
+    answerProblem(response, guard?.(request) ?? problem(417, 'FORKSAFE_ERR_RELAY_REQUEST', detail))
   })
   server.on('connection', (socket: Socket) => crowd.enter(socket))
   refuseBroken(server, unanswered)

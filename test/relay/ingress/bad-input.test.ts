@@ -3,13 +3,11 @@
 
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { eventually } from '../../support/deadline.js'
-import { nothingIsLeft, openResources } from '../../support/open-resources.js'
+import { noSocketIsLeft, openSockets } from './open-sockets.js'
 import {
   headerOf,
   jsonOf,
   MAX_MESSAGE,
-  type Place,
   raw,
   requestText,
   type Served,
@@ -52,12 +50,12 @@ const nothingCame = async (t: Test, { door, place }: Served, title: string): Pro
 }
 
 const tryEach = async (t: Test, served: Served, all: readonly Bad[]): Promise<void> => {
-  const before = openResources()
+  const before = openSockets()
   for (const bad of all) {
     isSorry(t, await raw(served.place, ...bad.send), bad)
     await nothingCame(t, served, bad.title)
   }
-  await nothingIsLeft(before, 'the connections')
+  await noSocketIsLeft(before)
 }
 
 const post = (headers: Record<string, string | number>, body = 'hello'): string[] => [
@@ -511,13 +509,6 @@ t.test('over TCP what is no HTTP gets the same clear words', async (t) => {
   ])
 })
 
-const isGone = (place: Place, t: Test): Promise<unknown> =>
-  eventually(
-    () => (openResources()['fd socket'] ?? 0) as number,
-    (sockets) => sockets <= 1,
-    { what: `no connection to ${place} to be left of ${t.name}` },
-  )
-
 t.test('a request that is half there is answered 408 in the end, head or body', async (t) => {
   const limits = { headers: 150, request: 300, checking: 30 }
   const served = await serveUnix(t, { limits })
@@ -541,5 +532,4 @@ t.test('a request that is half there is answered 408 in the end, head or body', 
       ...slow,
     },
   ])
-  await isGone(served.place, t)
 })

@@ -107,9 +107,10 @@ export const openRaw = async (place: Place): Promise<Raw> => {
   // Gone before it had taken everything: what it answered counts.
   socket.on('error', () => {})
   const answer = new Promise<string>((resolve) => socket.on('close', () => resolve(text)))
-  await withDeadline(new Promise<void>((resolve) => socket.once('connect', resolve)), {
-    what: 'a connection',
-  })
+  const connected = new Promise<void>((resolve, reject) =>
+    socket.once('connect', resolve).once('error', reject),
+  )
+  await withDeadline(connected, { what: 'a connection' })
   const until = (wanted: (text: string) => boolean): Promise<string> =>
     withDeadline(
       new Promise<string>((resolve) => {
@@ -149,7 +150,7 @@ export const requestText = (
 export const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)
 
 export const headerOf = (answer: string, name: string): string | undefined =>
-  new RegExp(`^${name}: (.*)\r$`, 'im').exec(answer.split('\r\n\r\n', 1)[0] ?? '')?.[1]
+  new RegExp(`^${name}: (.*)\r$`, 'im').exec(`${answer.split('\r\n\r\n', 1)[0]}\r`)?.[1]
 
 export const jsonOf = (answer: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4), 'latin1').toString('utf8'))
