@@ -3,9 +3,9 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ForksafeError } from '../shared/errors.js'
-import { isName } from '../shared/option-values.js'
 import { probeSocket } from '../shared/probe-socket.js'
 import { checkRuntimeFolder, pathsIn } from '../shared/runtime-folder.js'
+import { isName } from '../shared/supervisor-name.js'
 import type { ControlTarget } from './http-exchange.js'
 
 const ENDING = '.sock'

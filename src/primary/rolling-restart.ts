@@ -154,7 +154,8 @@ export class RollingRestart implements Change {
       const ms = Math.round(this.#board.now - this.#begunAt)
       this.#board.release = this.#release
       this.#board.emit({ type: 'progress', progress: { event: 'reloaded', generation, ms } })
-      const message = `${countWorkers(this.#release)} run generation ${generation}`
+      const verb = this.#release.workers === 1 ? 'runs' : 'run'
+      const message = `${countWorkers(this.#release)} ${verb} generation ${generation}`
       return { ok: true, exitCode: 0, message, generation, failures: [] }
     }
     const { generation } = this.#previous

@@ -6,9 +6,8 @@ import { messageOf } from '../shared/errors.js'
 import { watchFates } from './desk-watch.js'
 import { DESK_PATHS, decodeBatch, encodeOutcomes, MAX_BATCH_BODY, parsed } from './desk-wire.js'
 import type { Owner } from './owner.js'
-import { show, showParked } from './shown-message.js'
+import { type KnownMessage, show, showParked } from './shown-message.js'
 import type { Spool } from './spool.js'
-import { findMessage } from './spool-files-view.js'
 
 /** What is listed at once, and of one message shown. */
 const MAX_LIST = 10_000
@@ -73,8 +72,18 @@ const parked: Route = ofSpool(async (spool, { query }) => {
 })
 
 const message: Route = ofSpool(async (spool, { query }) => ({
-  body: await findMessage(spool, query.get('id') ?? ''),
+  body: await known(spool, query.get('id') ?? ''),
 }))
+
+/** With its body where it waits or is parked. */
+const known = async (spool: Spool, id: string): Promise<KnownMessage | null> => {
+  const parkedOne = (await spool.parked()).find((each) => each.id === id)
+  if (parkedOne !== undefined) return { ...showParked(parkedOne, true), state: 'parked' }
+  const found = await spool.fate(id)
+  if (found?.state !== 'queued') return found
+  const [waiting] = await spool.list({ after: found.seq - 1, limit: 1 })
+  return waiting?.id === id ? { ...show(waiting, true), ...found } : found
+}
 
 /** `{ ids }` or, of parked ones, `{ all: true }`; answers which it was done to. */
 const each =

@@ -5,8 +5,8 @@ import { lstatSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { show } from '../shared/duration.js'
 import { ForksafeError } from '../shared/errors.js'
-import { isName } from '../shared/option-values.js'
 import { defaultRelaySocket, systemRelaySocket } from '../shared/relay-socket.js'
+import { isName } from '../shared/supervisor-name.js'
 
 export type RelayTarget = { kind: 'unix'; path: string } | { kind: 'tcp'; url: string; token: string }
 

@@ -5,65 +5,15 @@
 // The client is told to give up whenever an open connection ends (see `isWorthAnotherAttempt`): then it hands back all that
 // it had, and what goes out next, and in which company, is decided here. It is handed messages only while it is open.
 
-import type { DeliveryReceipt, SpooledMessage } from './messages.js'
+import type {
+  Entry,
+  ForwarderEffect,
+  ForwarderEvent,
+  ForwarderLimits,
+  SendFailure,
+} from './forwarder-effects.js'
+import type { SpooledMessage } from './messages.js'
 import type { Settlement } from './spool.js'
-
-export interface ForwarderLimits {
-  /** Messages that are taken and not settled, and their bytes. */
-  window: { count: number; bytes: number }
-  /** ms after which a message that could not be sent is parked. */
-  maxAge: number
-  /** How often a message may be what a connection ended by. */
-  maxAttempts: number
-  /** ms until an upstream that refused us is asked again. */
-  rest: number
-}
-
-export interface Entry {
-  readonly message: SpooledMessage
-  /** `unparked`: it is to be parked, and the disk did not take it. */
-  state: 'waiting' | 'sent' | 'parking' | 'unparked' | 'done'
-  /** It was in flight when a connection ended by what it carried: it goes alone. */
-  isSuspect: boolean
-  /** How often a connection ended while it was the only one in flight. */
-  attempts: number
-  settlement: Settlement | null
-}
-
-export type ForwarderEvent =
-  | { type: 'more' }
-  /** The answer to `take`. */
-  | { type: 'taken'; messages: readonly SpooledMessage[] }
-  | { type: 'opened' }
-  | { type: 'lost'; code: number; reason: string; isByPeer: boolean }
-  /** The client has given up, and hands back what it had. */
-  | { type: 'refused'; why: string }
-  | { type: 'rested' }
-  | { type: 'delivered'; receipts: readonly { entry: Entry; receipt: DeliveryReceipt }[] }
-  /** `isUnsendable`: it will never be sent as it is; otherwise it came back. */
-  | { type: 'failed'; failures: readonly { entry: Entry; wasWritten: boolean; unsendable: string | null }[] }
-  | { type: 'parked'; entry: Entry }
-  | { type: 'parkFailed'; entry: Entry }
-  | { type: 'dropped'; id: string }
-  | { type: 'tick' }
-  | { type: 'stop' }
-
-export type ForwarderEffect =
-  | { type: 'take'; count: number; bytes: number }
-  /** To be sent in this order. */
-  | { type: 'send'; entries: readonly Entry[] }
-  /** To be settled in this order. */
-  | { type: 'settle'; entries: readonly Entry[] }
-  | { type: 'park'; entry: Entry; reason: string }
-  /** An attempt, and others by the client's own backoff until one succeeds. */
-  | { type: 'connect' }
-  /** Answered by `rested`. */
-  | { type: 'rest'; ms: number; why: string }
-  /** Whether messages wait that can grow too old: `tick` is wanted now and then. */
-  | { type: 'watch'; isOn: boolean }
-  /** The connection ended by one of so many, which are sent again one by one. */
-  | { type: 'suspected'; count: number; why: string }
-  | { type: 'stopped' }
 
 /** RFC 6455 section 7.4.1: what the peer says of data that it does not take, or that it failed by. */
 const POISON_CODES: ReadonlySet<number> = new Set([1003, 1007, 1008, 1009, 1010, 1011])
@@ -113,11 +63,6 @@ export class ForwarderCore {
 
   get inFlight(): number {
     return this.#inFlight
-  }
-
-  /** Taken and not settled. */
-  get size(): number {
-    return this.#entries.length
   }
 
   /** @param now Unix time in ms. */
@@ -200,15 +145,7 @@ export class ForwarderCore {
     this.#bytes -= entry.message.body.length
   }
 
-  #failed({
-    entry,
-    wasWritten,
-    unsendable,
-  }: {
-    entry: Entry
-    wasWritten: boolean
-    unsendable: string | null
-  }): void {
+  #failed({ entry, wasWritten, unsendable }: SendFailure): void {
     if (entry.state !== 'sent') return
     this.#inFlight--
     entry.state = 'waiting'

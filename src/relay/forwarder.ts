@@ -1,36 +1,20 @@
 // Sends what one client's spool holds over its guarded client, in order, and settles what has arrived. What is sent when,
 // and what becomes of it, is decided in forwarder-core.ts; here are promises, events and timers.
 
-import type { ClientEvents } from '../client/client-events.js'
-import type { Sendable } from '../client/connection.js'
-import type { ReconnectQuestion } from '../client/connection-end.js'
-import type { ConnectOptions } from '../client/guarded-client.js'
-import type { Receipt, SendOptions } from '../client/send-options.js'
-import { type ErrorCode, ForksafeError, messageOf } from '../shared/errors.js'
+import { messageOf } from '../shared/errors.js'
 import type { LogLevel } from '../shared/log-level.js'
 import { settledWithin } from '../shared/settled-within.js'
-import {
-  type Entry,
-  ForwarderCore,
-  type ForwarderEffect,
-  type ForwarderEvent,
-  type ForwarderLimits,
-} from './forwarder-core.js'
+import { ForwarderCore } from './forwarder-core.js'
+import type {
+  Entry,
+  ForwarderEffect,
+  ForwarderEvent,
+  ForwarderLimits,
+  SendFailure,
+} from './forwarder-effects.js'
 import type { DeliveryReceipt } from './messages.js'
+import { failureOf, isByPeer, type RelayClient } from './relay-client.js'
 import type { Spool } from './spool.js'
-
-/** What the forwarder uses of a guarded client. */
-export interface RelayClient {
-  connect(options?: ConnectOptions): Promise<void>
-  send(data: Sendable, options?: SendOptions): Promise<Receipt>
-  close(): Promise<void>
-  terminate(): Promise<void>
-  on(event: 'opened', listener: (...payload: ClientEvents['opened']) => void): unknown
-  on(event: 'lost', listener: (...payload: ClientEvents['lost']) => void): unknown
-  on(event: 'refused', listener: (...payload: ClientEvents['refused']) => void): unknown
-  on(event: 'superseded', listener: (...payload: ClientEvents['superseded']) => void): unknown
-  on(event: 'waiting', listener: (...payload: ClientEvents['waiting']) => void): unknown
-}
 
 export interface ForwarderDeps {
   client: RelayClient
@@ -40,15 +24,6 @@ export interface ForwarderDeps {
   settled: (entries: readonly Entry[]) => void
   log: (level: LogLevel, text: string) => void
 }
-
-/**
- * For the client's `shouldReconnect`: it goes on by itself while attempts fail, and gives up when an open connection ends,
- * so that the forwarder has all that was not proved back and decides anew. A refusal for good is asked again later.
- */
-export const isWorthAnotherAttempt = ({ status, code }: ReconnectQuestion): boolean =>
-  code === null && !FINAL_STATUSES.includes(status) && !(status !== null && status >= 300 && status < 400)
-
-const FINAL_STATUSES: readonly (number | null)[] = [401, 403]
 
 /** How the connection stands, for reports. */
 export interface ForwarderStatus {
@@ -70,13 +45,14 @@ export class Forwarder {
   readonly #stopped: Promise<void>
   #tellStopped: () => void = () => {}
   #receipts: { entry: Entry; receipt: DeliveryReceipt }[] = []
-  #failures: { entry: Entry; wasWritten: boolean; unsendable: string | null }[] = []
+  #failures: SendFailure[] = []
   #isFlushDue = false
   #watch: NodeJS.Timeout | null = null
   #rest: NodeJS.Timeout | null = null
   #trouble: string | null = null
   #parkedSince = Number.NEGATIVE_INFINITY
   #parkedLines = 0
+  #isStopping = false
   #isOver = false
 
   /** Begins at the first message that is not settled. */
@@ -92,7 +68,7 @@ export class Forwarder {
       this.#handle({ type: 'opened' })
     })
     client.on('lost', ({ code, reason, message }) => {
-      this.#say('warn', message)
+      if (!this.#isStopping) this.#say('warn', message)
       this.#handle({ type: 'lost', code, reason, isByPeer: isByPeer(code, reason, message) })
     })
     client.on('refused', ({ error }) => this.#handle({ type: 'refused', why: error.message }))
@@ -117,6 +93,7 @@ export class Forwarder {
 
   /** Takes no more, waits for the receipts of what is in flight, and closes the client. What was not sent stays. */
   async stop({ timeout }: { timeout: number }): Promise<void> {
+    this.#isStopping = true
     this.#handle({ type: 'stop' })
     const since = performance.now()
     await settledWithin(this.#stopped, timeout / 2)
@@ -284,23 +261,3 @@ export class Forwarder {
     this.#trouble = trouble
   }
 }
-
-/** As `connectionEnd` puts it: an end that was our own doing says more. */
-const isByPeer = (code: number, reason: string, message: string): boolean =>
-  message === `closed with code ${code}${reason === '' ? '' : ` ${JSON.stringify(reason)}`}`
-
-const failureOf = (error: unknown): { wasWritten: boolean; unsendable: string | null } => {
-  const code = error instanceof ForksafeError ? error.code : null
-  const wasWritten = code === 'FORKSAFE_ERR_CLIENT_FATE_UNKNOWN'
-  const isBack = wasWritten || (code !== null && COMES_BACK.has(code))
-  return { wasWritten, unsendable: isBack ? null : messageOf(error) }
-}
-
-/** Never written, and nothing is wrong with the message. */
-const COMES_BACK: ReadonlySet<ErrorCode> = new Set([
-  'FORKSAFE_ERR_CLIENT_NOT_SENT',
-  'FORKSAFE_ERR_CLIENT_CONNECT_REFUSED',
-  'FORKSAFE_ERR_CLIENT_SUPERSEDED',
-  'FORKSAFE_ERR_CLIENT_RECEIPTS_UNAVAILABLE',
-  'FORKSAFE_ERR_CLIENT_CLOSED',
-])

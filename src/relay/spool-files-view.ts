@@ -5,23 +5,19 @@ import { join } from 'node:path'
 import { errnoOf } from '../shared/config-file.js'
 import { isName } from '../shared/option-values.js'
 import { type KnownMessage, type ShownMessage, type ShownParked, show, showParked } from './shown-message.js'
-import type { Spool, SpoolStatus } from './spool.js'
+import { readSpool } from './spool/open-spool.js'
 import type { ShownLine, SpoolView } from './spool-view.js'
 
-/** `readSpool` of src/relay/spool/open-spool.ts. */
-export type ReadSpool = (
-  folder: string,
-) => Promise<{ status: SpoolStatus } & Pick<Spool, 'list' | 'parked' | 'fate'>>
+/** Messages that are looked through at once for one id: files have no index of ids. */
+const PAGE = 256
 
 export class FilesView implements SpoolView {
   readonly #folder: string
-  readonly #read: ReadSpool
-  readonly #spools = new Map<string, ReturnType<ReadSpool>>()
+  readonly #spools = new Map<string, ReturnType<typeof readSpool>>()
 
   /** @param folder of all clients; each has one below. */
-  constructor(folder: string, read: ReadSpool) {
+  constructor(folder: string) {
     this.#folder = folder
-    this.#read = read
   }
 
   /** Null: there is no such folder. */
@@ -55,25 +51,26 @@ export class FilesView implements SpoolView {
   }
 
   async message(client: string, id: string): Promise<KnownMessage | null> {
-    return findMessage(await this.#spool(client), id)
+    const spool = await this.#spool(client)
+    const found = (await spool.parked()).find((each) => each.id === id)
+    if (found !== undefined) return { ...showParked(found, true), state: 'parked' }
+    for (let after = 0; ; ) {
+      const page = await spool.list({ after, limit: PAGE })
+      const waiting = page.find((each) => each.id === id)
+      if (waiting !== undefined) return { ...show(waiting, true), state: 'queued' }
+      const last = page.at(-1)
+      if (last === undefined) return null
+      after = last.seq
+    }
   }
 
-  #spool(client: string): ReturnType<ReadSpool> {
-    const known = this.#spools.get(client) ?? this.#read(join(this.#folder, client))
+  async close(): Promise<void> {
+    for (const spool of this.#spools.values()) await spool.then(({ close }) => close())
+  }
+
+  #spool(client: string): ReturnType<typeof readSpool> {
+    const known = this.#spools.get(client) ?? readSpool(join(this.#folder, client))
     this.#spools.set(client, known)
     return known
   }
-}
-
-/** What is known of one message, with its body where it waits or is parked. */
-export const findMessage = async (
-  spool: Pick<Spool, 'list' | 'parked' | 'fate'>,
-  id: string,
-): Promise<KnownMessage | null> => {
-  const found = (await spool.parked()).find((each) => each.id === id)
-  if (found !== undefined) return { ...showParked(found, true), state: 'parked' }
-  const known = await spool.fate(id)
-  if (known?.state !== 'queued') return known
-  const [waiting] = await spool.list({ after: known.seq - 1, limit: 1 })
-  return waiting?.id === id ? { ...show(waiting, true), ...known } : known
 }

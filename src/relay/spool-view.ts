@@ -18,6 +18,7 @@ export interface SpoolView {
   parked(client: string, limit: number): Promise<ShownParked[]>
   /** Null: there is none of this id, or it is not known any more. */
   message(client: string, id: string): Promise<KnownMessage | null>
+  close(): Promise<void>
 }
 
 /** What was done, and what not and why. */
@@ -62,7 +63,7 @@ export class DeskView implements SpoolView {
     return this.#do(DESK_PATHS.drop, client, wanted)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#desk.close()
   }
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
-import { isName } from './option-values.js'
+import { isName } from './supervisor-name.js'
 
 /**
  * The name in the nearest package.json above the script, without its scope; else the script's base name without its

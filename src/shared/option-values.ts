@@ -6,6 +6,7 @@ import { ForksafeError } from './errors.js'
 import { type HealthAddress, readHealthAddress } from './health-address.js'
 import { type ForkHook, MAX_WORKERS, type RestartLimits } from './settings.js'
 import { parseSize } from './size.js'
+import { isName, MAX_NAME } from './supervisor-name.js'
 
 /**
  * Reads a raw value or throws FORKSAFE_ERR_OPTION_INVALID naming `field`, value and remedy.
@@ -19,9 +20,6 @@ export const invalidOption = (field: string, raw: unknown, why: string): Forksaf
   new ForksafeError('FORKSAFE_ERR_OPTION_INVALID', `${field}: ${show(raw)} ${why}`, {
     details: { field, value: show(raw) },
   })
-
-/** Linux ends a thread name, and people a table column, long before this; a file name ends at 255. */
-const MAX_NAME = 64
 
 /** A whole number of workers, or `max`: one for each CPU that this process may use, its cgroup's quota included. */
 export const readWorkers: Reader<number> = (field, raw, form) => {
@@ -116,10 +114,6 @@ export const readChoice =
     if (chosen === undefined) throw invalidOption(field, raw, `is not one of ${choices.join(', ')}`)
     return chosen
   }
-
-/** A name becomes a file name and is shown on terminals: nothing that could leave the folder or move a cursor. */
-export const isName = (text: string): boolean =>
-  text.length <= MAX_NAME && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text)
 
 export const readName: Reader<string> = (field, raw) => {
   if (typeof raw !== 'string' || !isName(raw)) {

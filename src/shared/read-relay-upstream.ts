@@ -1,6 +1,8 @@
 // Reads and checks the upstreams of a relay. The rest of it: src/shared/read-relay.ts.
 
+import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
+import { errnoOf } from './config-file.js'
 import {
   invalidOption,
   isPlainObject,
@@ -211,7 +213,7 @@ const tlsOf = (
   checkKeys(raw, TLS_KEYS, '', (path) => (path === '' ? field('') : at(path)))
   const files = Object.fromEntries(
     ['ca', 'cert', 'key'].flatMap((key) =>
-      raw[key] === undefined ? [] : [[key, pathOf(field(key), raw[key], folder)]],
+      raw[key] === undefined ? [] : [[key, readableFile(field(key), raw[key], folder)]],
     ),
   )
   if ((files.cert === undefined) !== (files.key === undefined))
@@ -227,8 +229,18 @@ const tlsOf = (
   return { ...files, servername }
 }
 
-const pathOf = (field: string, raw: unknown, folder: string): string =>
-  resolve(folder, textOfPath(field, raw))
+const readableFile = (field: string, raw: unknown, folder: string): string => {
+  const text = textOfPath(field, raw)
+  const path = resolve(folder, text)
+  try {
+    accessSync(path, constants.R_OK)
+    return path
+  } catch (error) {
+    const errno = errnoOf(error)
+    const remedy = errno === 'ENOENT' ? 'there is no such file' : 'give this user the right to read it'
+    throw invalidOption(field, text, `cannot be read (${errno}); ${remedy}`)
+  }
+}
 
 const textOfPath = (field: string, raw: unknown): string => {
   if (typeof raw !== 'string' || raw.trim() === '' || raw.includes('\0'))

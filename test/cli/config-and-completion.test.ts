@@ -75,7 +75,7 @@ t.test(
   'the script for bash completes in a real bash',
   { skip: hasBash() ? false : 'needs bash' },
   async (t) => {
-    t.same(completeInBash(t, ['supervisor', 're']), ['reload', 'restart'])
+    t.same(completeInBash(t, ['supervisor', 're']), ['relay', 'reload', 'restart'])
     t.same(completeInBash(t, ['supervisor', 'stop', '--no']), ['--now'])
   },
 )

@@ -1,12 +1,8 @@
 // What the forwarder decides, event by event.
 
 import t from 'tap'
-import {
-  type Entry,
-  ForwarderCore,
-  type ForwarderEffect,
-  type ForwarderEvent,
-} from '../../src/relay/forwarder-core.js'
+import { ForwarderCore } from '../../src/relay/forwarder-core.js'
+import type { Entry, ForwarderEffect, ForwarderEvent } from '../../src/relay/forwarder-effects.js'
 import type { SpooledMessage } from '../../src/relay/messages.js'
 
 const NOW = 1_000_000

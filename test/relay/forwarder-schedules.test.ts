@@ -4,12 +4,8 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  type Entry,
-  ForwarderCore,
-  type ForwarderEffect,
-  type ForwarderEvent,
-} from '../../src/relay/forwarder-core.js'
+import { ForwarderCore } from '../../src/relay/forwarder-core.js'
+import type { Entry, ForwarderEffect, ForwarderEvent } from '../../src/relay/forwarder-effects.js'
 import type { SpooledMessage } from '../../src/relay/messages.js'
 
 const MAX_AGE = 1_000

@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os'
 import t, { type Test } from 'tap'
 import { MAX_DURATION } from '../../src/shared/duration.js'
 import { OPTIONS, type OptionKey } from '../../src/shared/option-table.js'
-import { isName, isPlainObject, readRestart } from '../../src/shared/option-values.js'
+import { isPlainObject, readRestart } from '../../src/shared/option-values.js'
 import { printable } from '../../src/shared/printable.js'
+import { isName } from '../../src/shared/supervisor-name.js'
 
 type Form = 'text' | 'value'
 

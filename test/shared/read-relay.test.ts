@@ -68,6 +68,7 @@ t.test('everything can be said', async (t) => {
     token: `${TOKEN}\n`,
     headers: '# of ours\nAuthorization: Bearer from-a-file\n\n',
   })
+  writeFileSync(join(folder, 'ca.pem'), '')
   for (const file of ['token', 'headers']) chmodSync(join(folder, file), 0o600)
   const settings = read(
     {
@@ -176,7 +177,14 @@ const mistakes: [raw: RawRelay, message: RegExp][] = [
     /maxBytes: "1M" is too little for messages of 1048576 bytes/,
   ],
   [{ to: { feed: { url: 'ws://h', identity: 'a\nb' } } }, /identity: "a\\nb" is not a text of 1 to 200/],
-  [{ to: { feed: { url: 'ws://h', tls: { cert: 'c' } } } }, /tls: "cert" stands alone; name cert and key/],
+  [
+    { to: { feed: { url: 'ws://h', tls: { cert: 'c' } } } },
+    /tls\.cert: "c" cannot be read \(ENOENT\); there is no such file/,
+  ],
+  [
+    { to: { feed: { url: 'ws://h', tls: { cert: '/dev/null' } } } },
+    /tls: "cert" stands alone; name cert and key/,
+  ],
   [{ to: { feed: { url: 'ws://h', tls: { pfx: 'c' } } } }, /tls: "pfx" is not a setting of it/],
   [listen('0.0.0.0:8090'), /^relay\.listen: "0\.0\.0\.0:8090" would be open to other machines/],
   [listen('8090'), /is no address to listen on/],

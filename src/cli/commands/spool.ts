@@ -3,7 +3,6 @@
 
 import { resolve } from 'node:path'
 import { Option } from 'commander'
-import { readSpool } from '../../relay/spool/open-spool.js'
 import { FilesView } from '../../relay/spool-files-view.js'
 import { DeskView, type ShownLine, type SpoolDeed, type SpoolView } from '../../relay/spool-view.js'
 import { ForksafeError } from '../../shared/errors.js'
@@ -57,9 +56,14 @@ export const spoolCommand: Command = {
     const desk = new DeskView(relayDeskPath(folder, name), name)
     try {
       if (deed === 'retry' || deed === 'drop') return await change(call, desk, deed, ids)
-      return await look(call, await viewOf(call, desk, name), deed, ids)
+      const view = await viewOf(call, desk, name)
+      try {
+        return await look(call, view, deed, ids)
+      } finally {
+        await view.close()
+      }
     } finally {
-      desk.close()
+      await desk.close()
     }
   },
 }
@@ -88,7 +92,7 @@ const viewOf = async ({ flags, env, screen }: Call, desk: DeskView, name: string
   } catch (error) {
     if (!(error instanceof ForksafeError) || error.code !== 'FORKSAFE_ERR_NOT_RUNNING') throw error
     const folder = typeof flags.spool === 'string' ? resolve(flags.spool) : defaultSpoolFolder(name, env)
-    const files = new FilesView(folder, readSpool)
+    const files = new FilesView(folder)
     if ((await files.clients()) === null) throw error
     screen.complain(`relay ${name} is not running; this is what its files in ${folder} hold`)
     return files

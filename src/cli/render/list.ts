@@ -3,7 +3,7 @@
 import { printable } from '../../shared/printable.js'
 import type { SupervisorStatus } from '../../shared/status.js'
 import { formatMemory, formatUptime } from './figures.js'
-import { paintState, type StatusView } from './status.js'
+import { isRelayAlone, paintState, type StatusView } from './status.js'
 import { type Cell, renderTable } from './table.js'
 
 /** A supervisor that answered, or one that did not, and why. */
@@ -36,5 +36,8 @@ const cells = (row: ListRow, { colors, now }: StatusView): Cell[] => {
     formatUptime(now - row.startedAt),
     formatMemory(memory),
   ].map((text) => ({ text, isRight: true }))
-  return [name, state, ...right, { text: printable(row.script), paint: colors.dim }]
+  return [name, state, ...right, { text: scriptOf(row), paint: colors.dim }]
 }
+
+const scriptOf = (status: SupervisorStatus): string =>
+  isRelayAlone(status) ? 'relay' : printable(status.script)

@@ -37,9 +37,10 @@ export const renderLines = (lines: readonly ShownLine[], view: StatusView): stri
       line.oldestAt === null ? '-' : formatUptime(now - line.oldestAt),
       formatMemory(line.bytes),
       String(line.parked),
-      String(line.accepted),
-      String(line.delivered),
-      String(line.expired),
+      // Counted since the spool was opened: of files there is nothing to count.
+      ...[line.accepted, line.delivered, line.expired].map((count) =>
+        line.connection === undefined ? '-' : String(count),
+      ),
     ].map((text) => ({ text, isRight: true }))
     return [
       { text: printable(line.client), paint: colors.bold },

@@ -46,7 +46,7 @@ export const renderStatus = (status: SupervisorStatus, view: StatusView): string
 }
 
 /** An older supervisor says nothing of roles, and runs apps. */
-const isRelayAlone = ({ workers }: SupervisorStatus): boolean =>
+export const isRelayAlone = ({ workers }: SupervisorStatus): boolean =>
   workers.length > 0 && workers.every(({ role }) => role === 'relay')
 
 const hasBoth = (status: SupervisorStatus): boolean =>

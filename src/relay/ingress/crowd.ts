@@ -8,9 +8,9 @@ import type { Socket } from 'node:net'
 import { lastWords } from './broken-requests.js'
 import { later, type Problem } from './problem.js'
 
-const MAX_GUESTS = 512
+const MAX_GUESTS = 4_096
 /** One too many that was told so before it asked lives on for a moment, or its own writing would cost it the answer. */
-const MAX_REFUSED = 4_096
+const MAX_REFUSED = 6_144
 /** ms that one too many has for its request. */
 const GUEST_TIME = 1_000
 /** Whoever connects sends its request at once. One that has not for so many ms has to make room. */
@@ -18,10 +18,19 @@ const SPARED_NEW = 250
 /** As to one that has been used: its caller may be about to use it again. */
 const SPARED_KEPT = 2_000
 
+type Go = (isAdmitted: boolean) => void
+
+/** One too many. */
+interface Guest {
+  timer: NodeJS.Timeout
+  /** Its requests, when they wait for room. */
+  asked: Go[]
+}
+
 export class Crowd {
   readonly #max: number
-  /** One too many, with what ends it; null: it has been told so. */
-  readonly #guests = new Map<Socket, NodeJS.Timeout | null>()
+  /** Null: it has been told so. */
+  readonly #guests = new Map<Socket, Guest | null>()
   /** Without a request so far, the oldest first, each with when it came. */
   readonly #unused = new Map<Socket, number>()
   /** Without a request now, the oldest first, each since when. */
@@ -43,24 +52,28 @@ export class Crowd {
     } else if (this.#guests.size >= MAX_GUESTS) {
       this.#refuse(socket)
     } else {
-      this.#guests.set(
-        socket,
-        setTimeout(() => this.#refuse(socket), GUEST_TIME),
-      )
+      const timer = setTimeout(() => this.#refuse(socket), GUEST_TIME)
+      this.#guests.set(socket, { timer, asked: [] })
     }
   }
 
-  /** Whether the request that has come on it is to be answered; else it is to be refused with {@link refusal}. */
-  admits(socket: Socket): boolean {
+  /**
+   * Calls `go` with whether the request that has come on it is to be answered; else it is to be refused with
+   * {@link refusal}. At once, unless it is one too many and there may soon be room.
+   */
+  admit(socket: Socket, go: Go): void {
     const guest = this.#guests.get(socket)
     if (guest === undefined) {
       if (!this.#unused.delete(socket)) this.#idle.delete(socket)
-      return true
+      return go(true)
     }
-    if (guest === null || !this.#makeRoom()) return false
-    clearTimeout(guest)
-    this.#guests.delete(socket)
-    return true
+    if (guest === null) return go(false)
+    if (guest.asked.length === 0) {
+      clearTimeout(guest.timer)
+      if (this.#takesIn(socket)) return go(true)
+      guest.timer = setTimeout(() => this.#decide(socket, guest), SPARED_NEW)
+    }
+    guest.asked.push(go)
   }
 
   /** All requests on it are answered. */
@@ -71,6 +84,20 @@ export class Crowd {
   refusal(): Problem {
     const detail = `the relay has ${this.#max} connections, as many as it may; try again`
     return later(503, 'FORKSAFE_ERR_RELAY_BUSY', detail)
+  }
+
+  #decide(socket: Socket, { asked }: Guest): void {
+    const isAdmitted = this.#takesIn(socket)
+    if (!isAdmitted) this.#guests.set(socket, null)
+    for (const go of asked) go(isAdmitted)
+  }
+
+  #takesIn(socket: Socket): boolean {
+    return (this.#hasRoom() || this.#makeRoom()) && this.#guests.delete(socket)
+  }
+
+  #hasRoom(): boolean {
+    return this.#open - this.#guests.size < this.#max
   }
 
   #makeRoom(): boolean {
@@ -97,7 +124,7 @@ export class Crowd {
 
   #left(socket: Socket): void {
     this.#open--
-    clearTimeout(this.#guests.get(socket) ?? undefined)
+    clearTimeout(this.#guests.get(socket)?.timer)
     this.#guests.delete(socket)
     this.#unused.delete(socket)
     this.#idle.delete(socket)

@@ -59,6 +59,8 @@ const MAX_HEADER_BYTES = 8 * 1024
 /** ms without a byte, longer than anybody may wait: whoever does not read its answers is not kept for ever. */
 const SILENCE = 330_000
 const CLOSE_TIMEOUT = 1_000
+/** As many as the kernel lets wait to be let in: on a unix socket whoever comes then is not made to wait but fails. */
+const BACKLOG = 4_096
 
 /**
  * Listens on all that `settings.listen` names.
@@ -120,13 +122,15 @@ const serverOf = (requests: Requests, crowd: Crowd, guard: Guard | null, limits:
     (isToContinue: boolean) =>
     (request: IncomingMessage, response: ServerResponse): void => {
       const { socket } = request
-      if (!crowd.admits(socket)) {
-        response.shouldKeepAlive = false
-        if (socket.writable) answerProblem(response, crowd.refusal())
-        return
-      }
-      unanswered.add(socket, response)
-      requests.answer(request, response, guard, isToContinue)
+      crowd.admit(socket, (isAdmitted) => {
+        if (isAdmitted) {
+          unanswered.add(socket, response)
+          requests.answer(request, response, guard, isToContinue)
+        } else if (socket.writable) {
+          response.shouldKeepAlive = false
+          answerProblem(response, crowd.refusal())
+        }
+      })
     }
   server.on('request', onRequest(false))
   server.on('checkContinue', onRequest(true))
@@ -158,7 +162,9 @@ const listenOn = (server: Server, listen: RelayListen): Promise<void> =>
     }
     server.once('error', onError)
     server.listen(
-      listen.kind === 'unix' ? { path: listen.path } : { host: listen.host, port: listen.port },
+      listen.kind === 'unix'
+        ? { path: listen.path, backlog: BACKLOG }
+        : { host: listen.host, port: listen.port, backlog: BACKLOG },
       () => {
         server.off('error', onError)
         resolve()

@@ -12,6 +12,7 @@ import type {
   SpooledMessage,
 } from '../messages.js'
 import type { ParkedMessage, Settlement, Spool, SpoolLimits, SpoolStatus } from '../spool.js'
+import { Backlog } from './backlog.js'
 import { GroupCommit } from './group-commit.js'
 import { MessageReader } from './message-reader.js'
 import type { ParkedFolder } from './parked-folder.js'
@@ -26,8 +27,6 @@ import type { SpoolFiles } from './spool-files.js'
 
 /** Bytes that go to the disk together. */
 const MAX_BATCH = 1024 * 1024
-/** Bytes of messages that are kept in memory for a reader that keeps up. */
-const MAX_HOT = 4 * 1024 * 1024
 /** ms within which progress is on its way to the disk. */
 const PROGRESS_DELAY = 50
 /** ms between two looks at what may be forgotten. */
@@ -59,33 +58,17 @@ export class LogSpool implements Spool {
   readonly #segments: Segment[]
   readonly #writer: SegmentWriter
   readonly #commits: GroupCommit<Item>
-  readonly #reader: MessageReader
+  readonly #backlog: Backlog
   readonly #remembered: Remembered
   /** By id: those that are being looked up or written. */
   readonly #pending = new Map<string, Promise<AppendOutcome>>()
   #pendingCount = 0
   #pendingBytes = 0
-  /** Largest seq that is on disk. */
-  #lastSeq: number
-  #through: number
-  /** Taken out while they waited, beyond what is settled. */
-  readonly #dropped = new Set<number>()
-  #queued: number
-  #queuedBytes: number
-  /** The next one that `take` gives. */
-  #readSeq: number
-  /** From `#readSeq` on, as long as the reader keeps up. */
-  #hot: SpooledMessage[] = []
-  #hotBytes = 0
-  #isDry = true
-  /** Given by `take` and not settled. */
-  #taken: { seq: number; size: number; acceptedAt: number }[] = []
-  /** Those before it are settled. */
-  #firstTaken = 0
-  readonly #listeners = new Set<() => void>()
   #progressTimer: NodeJS.Timeout | null = null
   readonly #sweepTimer: NodeJS.Timeout
-  #isSweeping = false
+  #sweeping: Promise<void> | null = null
+  /** Bytes that those who wait for a sweep have no room for. */
+  #needed = 0
   #isClosed = false
   #refusing: string | null = null
   readonly #counts = { accepted: 0, delivered: 0, expired: 0, duplicates: 0, quarantined: 0 }
@@ -98,23 +81,17 @@ export class LogSpool implements Spool {
     this.#progress = progress
     this.#parked = parked
     this.#segments = recovered.segments
-    this.#lastSeq = Math.max(recovered.lastSeq, progress.settledThrough)
-    this.#through = progress.settledThrough
-    this.#readSeq = this.#through + 1
-    this.#queued = recovered.waiting
-    this.#queuedBytes = recovered.waitingBytes
     this.#counts.quarantined = recovered.quarantined
     this.#remembered = new Remembered({
       window: limits.dedupeWindow,
       messages: limits.dedupeMessages,
-      through: this.#through,
+      through: progress.settledThrough,
       now: clock(),
     })
+    const dropped: number[] = []
     for (const [seq, { state, at }] of recovered.notes) {
       this.#remembered.note(seq, { state, at, reason: null })
-      if (state !== 'dropped' || seq <= this.#through) continue
-      this.#dropped.add(seq)
-      this.#queued--
+      if (state === 'dropped' && seq > progress.settledThrough) dropped.push(seq)
     }
     this.#writer = new SegmentWriter({
       files,
@@ -131,14 +108,23 @@ export class LogSpool implements Spool {
       (item) => (item.type === 'message' ? item.size : 0),
       MAX_BATCH,
     )
-    this.#reader = new MessageReader(
+    const reader = new MessageReader(
       () => this.#segments,
       ({ path }, offset) => {
         this.#counts.quarantined++
         warn(`${path}: the record at ${offset} cannot be read as it was written, and is passed over`)
       },
     )
-    this.#passDropped()
+    this.#backlog = new Backlog({
+      reader,
+      lastSeq: recovered.lastSeq,
+      through: progress.settledThrough,
+      count: recovered.waiting - dropped.length,
+      bytes: recovered.waitingBytes,
+      dropped,
+      onSettled: (through) => this.#settledThrough(through),
+    })
+    this.#backlog.passDropped()
     this.#sweepTimer = setInterval(() => void this.#sweep(0), SWEEP_INTERVAL)
     this.#sweepTimer.unref()
   }
@@ -200,7 +186,7 @@ export class LogSpool implements Spool {
 
   #lackOfRoom(size: number): string | null {
     const { maxMessages, maxBytes } = this.#limits
-    if (this.#queued + this.#pendingCount >= maxMessages)
+    if (this.#backlog.count + this.#pendingCount >= maxMessages)
       return `${maxMessages} messages wait, as many as may (maxMessages)`
     if (this.#bytes + this.#pendingBytes + size > maxBytes)
       return `the spool has ${this.#bytes} of ${maxBytes} bytes (maxBytes)`
@@ -217,7 +203,7 @@ export class LogSpool implements Spool {
     // Somebody else may have the lease by now, and write.
     if (this.#isClosed) return this.#refuseAll(batch, CLOSED)
     const acceptedAt = this.#clock()
-    const first = this.#lastSeq + 1
+    const first = this.#backlog.lastSeq + 1
     const spooled: SpooledMessage[] = []
     const pieces: Buffer[] = []
     for (const item of batch) {
@@ -246,19 +232,11 @@ export class LogSpool implements Spool {
   ): void {
     let at = offset
     let next = 0
-    const isCaughtUp = this.#nextHot === this.#lastSeq + 1
     for (const [index, item] of batch.entries()) {
       const size = pieces[index]?.length ?? 0
       const message = item.type === 'message' ? spooled[next++] : undefined
       if (message !== undefined) {
         segment.noteMessage(message.seq, at, hashId(message.id))
-        this.#lastSeq = message.seq
-        this.#queued++
-        this.#queuedBytes += size
-        if (isCaughtUp && this.#nextHot === message.seq && this.#hotBytes < MAX_HOT) {
-          this.#hot.push(message)
-          this.#hotBytes += message.body.length
-        }
       }
       at += size
       this.#answered(
@@ -266,12 +244,7 @@ export class LogSpool implements Spool {
         message === undefined ? null : { outcome: 'accepted', id: message.id, seq: message.seq },
       )
     }
-    if (spooled.length > 0 && this.#isDry) this.#tellMore()
-  }
-
-  /** Of the message that could be added to those in memory. */
-  get #nextHot(): number {
-    return this.#readSeq + this.#hot.length
+    this.#backlog.add(spooled)
   }
 
   #answered(item: Item, outcome: AppendOutcome | null): void {
@@ -303,74 +276,16 @@ export class LogSpool implements Spool {
 
   // --- Going out ------------------------------------------------------------------------------------------------
 
-  async take(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
-    const messages = this.#hot.length > 0 ? this.#takeHot(limits) : await this.#takeCold(limits)
-    if (this.#firstTaken > this.#taken.length / 2) {
-      this.#taken = this.#taken.slice(this.#firstTaken)
-      this.#firstTaken = 0
-    }
-    for (const message of messages) {
-      const { seq, acceptedAt } = message
-      this.#taken.push({ seq, acceptedAt, size: messageSize(message) })
-    }
-    this.#isDry = messages.length === 0
-    return messages
-  }
-
-  #takeHot({ count, bytes }: { count: number; bytes: number }): SpooledMessage[] {
-    let size = 0
-    let end = 0
-    while (end < this.#hot.length && end < count) {
-      size += this.#hot[end]?.body.length ?? 0
-      if (end > 0 && size > bytes) break
-      end++
-    }
-    const taken = this.#hot.slice(0, end)
-    this.#hot = this.#hot.slice(end)
-    this.#hotBytes = this.#hot.reduce((sum, { body }) => sum + body.length, 0)
-    this.#readSeq = (taken.at(-1)?.seq ?? this.#readSeq - 1) + 1
-    return taken.filter(({ seq }) => !this.#dropped.has(seq))
-  }
-
-  async #takeCold(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
-    while (this.#readSeq <= this.#lastSeq) {
-      const from = this.#readSeq
-      const messages = await this.#reader.read(from, limits)
-      // Somebody has put it back meanwhile.
-      if (this.#readSeq !== from) continue
-      const last = messages.at(-1)
-      if (last === undefined) {
-        // All that is left cannot be read.
-        this.#readSeq = this.#lastSeq + 1
-        break
-      }
-      this.#readSeq = last.seq + 1
-      const wanted = messages.filter(({ seq }) => !this.#dropped.has(seq))
-      if (wanted.length > 0) return wanted
-    }
-    return []
+  take(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
+    return this.#backlog.take(limits)
   }
 
   onMore(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  #tellMore(): void {
-    this.#isDry = false
-    for (const listener of this.#listeners) listener()
+    return this.#backlog.onMore(listener)
   }
 
   rewind(): void {
-    this.#readSeq = this.#through + 1
-    this.#hot = []
-    this.#hotBytes = 0
-    this.#forgetTaken()
-  }
-
-  #forgetTaken(): void {
-    this.#taken = []
-    this.#firstTaken = 0
+    this.#backlog.rewind()
   }
 
   settle(seq: number, settlement: Settlement): void {
@@ -385,29 +300,10 @@ export class LogSpool implements Spool {
       this.#remembered.note(seq, { state: 'expired', at: now, reason: null })
       this.#commits.add({ type: 'note', kind: 'expired', seq, answer: () => {} })
     } else this.#remembered.note(seq, { state: 'parked', at: now, reason: settlement.reason })
-    for (let taken = this.#taken[this.#firstTaken]; taken !== undefined && taken.seq <= seq; ) {
-      if (!this.#dropped.has(taken.seq)) {
-        this.#queued--
-        this.#queuedBytes -= taken.size
-      }
-      taken = this.#taken[++this.#firstTaken]
-    }
-    if (this.#firstTaken === this.#taken.length) this.#forgetTaken()
-    this.#moveTo(Math.max(this.#through, seq))
-    this.#passDropped()
+    this.#backlog.settle(seq)
   }
 
-  /** What was taken out is settled as soon as all before it is. */
-  #passDropped(): void {
-    let through = this.#through
-    while (this.#dropped.delete(through + 1)) through++
-    if (through > this.#through) this.#moveTo(through)
-  }
-
-  #moveTo(through: number): void {
-    if (through === this.#through) return
-    this.#through = through
-    if (this.#readSeq <= through) this.#readSeq = through + 1
+  #settledThrough(through: number): void {
     this.#remembered.settledThrough(through, this.#clock())
     this.#progressTimer ??= setTimeout(() => this.#keepProgress(), PROGRESS_DELAY)
     this.#progressTimer.unref()
@@ -417,7 +313,7 @@ export class LogSpool implements Spool {
     if (this.#progressTimer !== null) clearTimeout(this.#progressTimer)
     this.#progressTimer = null
     try {
-      this.#progress.write(this.#through)
+      this.#progress.write(this.#backlog.through)
     } catch (error) {
       this.#warn(`progress is not kept (${reasonOf(error)}): after a crash messages are sent again`)
     }
@@ -427,25 +323,33 @@ export class LogSpool implements Spool {
   // --- Forgetting -----------------------------------------------------------------------------------------------
 
   /** Deletes segments that nobody needs; those whose messages are settled, too, while there is no room for `need` bytes. */
-  async #sweep(need: number): Promise<void> {
-    if (this.#isSweeping || this.#isClosed) return
-    this.#isSweeping = true
-    try {
-      this.#remembered.forget(this.#clock())
-      while (this.#segments.length > 1) {
-        const [oldest] = this.#segments
-        if (oldest === undefined || oldest.lastSeq > this.#progress.settledThrough) break
-        const isForgotten = oldest.lastSeq <= this.#remembered.forgottenThrough
-        const isInTheWay = need > 0 && this.#bytes + this.#pendingBytes + need > this.#limits.maxBytes
-        if (!isForgotten && !isInTheWay) break
+  #sweep(need: number): Promise<void> {
+    this.#needed += need
+    this.#sweeping ??= this.#deleteOldest().finally(() => {
+      this.#sweeping = null
+      this.#needed = 0
+    })
+    return this.#sweeping
+  }
+
+  async #deleteOldest(): Promise<void> {
+    this.#remembered.forget(this.#clock())
+    // Whoever asks in the same turn has said by now what is needed.
+    await Promise.resolve()
+    while (this.#segments.length > 1 && !this.#isClosed) {
+      const [oldest] = this.#segments
+      if (oldest === undefined || oldest.lastSeq > this.#progress.settledThrough) return
+      const isForgotten = oldest.lastSeq <= this.#remembered.forgottenThrough
+      const isInTheWay =
+        this.#needed > 0 && this.#bytes + this.#pendingBytes + this.#needed > this.#limits.maxBytes
+      if (!isForgotten && !isInTheWay) return
+      try {
         await this.#files.remove(oldest.path)
-        this.#segments.shift()
-        await oldest.close()
+      } catch (error) {
+        return this.#warn(`${oldest.path} cannot be deleted: ${reasonOf(error)}`)
       }
-    } catch (error) {
-      this.#warn(`a segment cannot be deleted: ${reasonOf(error)}`)
-    } finally {
-      this.#isSweeping = false
+      this.#segments.shift()
+      await oldest.close()
     }
   }
 
@@ -481,20 +385,21 @@ export class LogSpool implements Spool {
       receipt: DeliveryReceipt | null = null,
     ): Fate => ({ id, state, seq, acceptedAt, settledAt, reason, receipt })
     const parked = this.#parked.find(id)
-    if (parked?.seq === seq && seq <= this.#through) return fate('parked', parked.parkedAt, parked.reason)
+    if (parked?.seq === seq && seq <= this.#backlog.through)
+      return fate('parked', parked.parkedAt, parked.reason)
     const note = this.#remembered.noteOf(seq)
     // Of one that was parked, and is not any more, an operator has disposed.
     if (note !== null) return fate(note.state === 'parked' ? 'dropped' : note.state, note.at, note.reason)
-    if (seq > this.#through) return fate('queued', null)
+    if (seq > this.#backlog.through) return fate('queued', null)
     const delivered = this.#remembered.receiptOf(seq)
     return fate('delivered', delivered?.at ?? null, null, delivered?.receipt ?? null)
   }
 
   status(): SpoolStatus {
     return {
-      queued: this.#queued,
-      queuedBytes: this.#queuedBytes,
-      oldestAt: this.#taken[this.#firstTaken]?.acceptedAt ?? this.#hot[0]?.acceptedAt ?? null,
+      queued: this.#backlog.count,
+      queuedBytes: this.#backlog.bytes,
+      oldestAt: this.#backlog.oldestAt,
       parked: this.#parked.count,
       bytes: this.#bytes,
       ...this.#counts,
@@ -505,13 +410,13 @@ export class LogSpool implements Spool {
   async list({ after = 0, limit }: { after?: number; limit: number }): Promise<SpooledMessage[]> {
     const reader = new MessageReader(() => this.#segments)
     const found: SpooledMessage[] = []
-    let from = Math.max(after, this.#through) + 1
+    let from = Math.max(after, this.#backlog.through) + 1
     while (found.length < limit) {
       const some = await reader.read(from, { count: limit - found.length, bytes: MAX_BATCH })
       const last = some.at(-1)
       if (last === undefined) break
       from = last.seq + 1
-      found.push(...some.filter(({ seq }) => !this.#dropped.has(seq)))
+      found.push(...some.filter(({ seq }) => !this.#backlog.isDropped(seq)))
     }
     return found
   }
@@ -537,29 +442,40 @@ export class LogSpool implements Spool {
   }
 
   async drop(id: string): Promise<boolean> {
-    if (this.#parked.find(id) !== null) return this.#parked.remove(id)
+    const parked = this.#parked.find(id)
+    if (parked !== null) {
+      await this.#noteDropped(parked.seq)
+      this.#rememberDropped(parked.seq)
+      return this.#parked.remove(id)
+    }
     const message = await this.#find(id)
-    if (message === null || message.seq <= this.#through || this.#dropped.has(message.seq)) return false
+    if (message === null || message.seq <= this.#backlog.through || this.#backlog.isDropped(message.seq))
+      return false
     const { seq } = message
+    await this.#noteDropped(seq)
+    // It may have arrived meanwhile.
+    if (!this.#backlog.drop({ seq, size: messageSize(message) })) return false
+    this.#rememberDropped(seq)
+    return true
+  }
+
+  /** @throws what the disk answered. */
+  async #noteDropped(seq: number): Promise<void> {
     const failed = await new Promise<Refusal | null>((answer) =>
       this.#commits.add({ type: 'note', kind: 'dropped', seq, answer }),
     )
     if (failed !== null) throw new Error(failed.message)
-    // It has arrived meanwhile.
-    if (seq <= this.#through) return false
-    this.#dropped.add(seq)
+  }
+
+  #rememberDropped(seq: number): void {
     this.#remembered.note(seq, { state: 'dropped', at: this.#clock(), reason: null })
-    this.#queued--
-    this.#queuedBytes -= messageSize(message)
-    this.#passDropped()
-    return true
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     clearInterval(this.#sweepTimer)
-    await this.#commits.idle()
+    await Promise.all([this.#commits.idle(), this.#sweeping])
     this.#keepProgress()
     await this.#progress.close()
     for (const segment of this.#segments) await segment.close()

@@ -85,6 +85,8 @@ export class MessageReader {
   }
 
   #skip(segment: Segment, chunk: Buffer, at: number): number {
+    const known = segment.endOfHole(this.#offset + at)
+    if (known !== null) return Math.min(known - this.#offset, chunk.length)
     this.#onDamage(segment, this.#offset + at)
     const next = findMagic(chunk, at + 1)
     return next < 0 ? chunk.length : next

@@ -76,7 +76,10 @@ export const recover = async (options: RecoverOptions): Promise<Recovered> => {
         recovered.waiting++
         recovered.waitingBytes += view.end - view.start
       },
-      damaged: (from, to) => damage.push({ from, to }),
+      damaged: (from, to) => {
+        damage.push({ from, to })
+        segment.noteHole(from, to)
+      },
     })
     const isTorn = good < counts
     if (isTorn) damage.push({ from: good, to: counts })

@@ -32,6 +32,7 @@ export class Segment {
   lastSeq: number
   readonly #files: SpoolFiles
   readonly #marks: { seq: number; offset: number }[] = []
+  readonly #holes = new Map<number, number>()
   #count = 0
   #readers = 0
   #isClosed = false
@@ -56,6 +57,16 @@ export class Segment {
     this.#count++
     this.lastSeq = seq
     this.index.add(hash, offset)
+  }
+
+  /** Bytes that are known to be no record. */
+  noteHole(from: number, to: number): void {
+    this.#holes.set(from, to)
+  }
+
+  /** Where the hole ends that begins at an offset; null: none is known. */
+  endOfHole(offset: number): number | null {
+    return this.#holes.get(offset) ?? null
   }
 
   /** An offset at or before the record of `seq`, and the best there is. */
