@@ -3,7 +3,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '../shared/config-file.js'
-import { isName } from '../shared/option-values.js'
+import { isName } from '../shared/supervisor-name.js'
 import { type KnownMessage, type ShownMessage, type ShownParked, show, showParked } from './shown-message.js'
 import { readSpool } from './spool/open-spool.js'
 import type { ShownLine, SpoolView } from './spool-view.js'
