@@ -62,6 +62,8 @@ export class LogSpool implements Spool {
   readonly #remembered: Remembered
   /** By id: those that are being looked up or written. */
   readonly #pending = new Map<string, Promise<AppendOutcome>>()
+  /** Settles when the last one that waits for its turn has its place; null: nobody waits. */
+  #admitting: Promise<void> | null = null
   #pendingCount = 0
   #pendingBytes = 0
   #progressTimer: NodeJS.Timeout | null = null
@@ -137,21 +139,56 @@ export class LogSpool implements Spool {
 
   async #append(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
     const { id } = message
-    for (let before = this.#pending.get(id); before !== undefined; before = this.#pending.get(id))
-      await before
-    const outcome = this.#admit(message, isAgain)
+    const same = this.#pending.get(id)
+    const outcome =
+      same === undefined ? this.#admit(message, isAgain) : this.#admitInTurn(message, isAgain, same)
     this.#pending.set(id, outcome)
     try {
       return await outcome
     } finally {
-      this.#pending.delete(id)
+      if (this.#pending.get(id) === outcome) this.#pending.delete(id)
     }
   }
 
   #admit(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
     if (this.#isClosed) return Promise.resolve(refused(message, CLOSED))
-    if (isAgain || !this.#mayBeKnown(message.id)) return this.#enqueue(message)
-    return this.#findAndAdmit(message)
+    const isAtOnce = this.#admitting === null && this.#lackOfRoom(messageSize(message)) === null
+    if (isAtOnce && (isAgain || !this.#mayBeKnown(message.id))) return this.#enqueue(message)
+    return this.#admitInTurn(message, isAgain)
+  }
+
+  /**
+   * One that waits for another of its id, or has to be looked up on the disk (two ids of one hash are enough), is not
+   * overtaken by those behind it.
+   */
+  async #admitInTurn(
+    message: NewMessage,
+    isAgain: boolean,
+    same?: Promise<AppendOutcome>,
+  ): Promise<AppendOutcome> {
+    const { id } = message
+    const before = this.#admitting
+    let pass = (): void => {}
+    const own = new Promise<void>((resolve) => {
+      pass = resolve
+    })
+    this.#admitting = own
+    try {
+      await before
+      await same?.catch(() => {})
+      const known = isAgain || !this.#mayBeKnown(id) ? null : await this.#find(id)
+      if (known !== null) {
+        if (!isSame(known, message)) return { outcome: 'conflict', id }
+        this.#counts.duplicates++
+        return { outcome: 'duplicate', id, fate: this.#fateOf(known) }
+      }
+      if (this.#lackOfRoom(messageSize(message)) !== null) await this.#sweep(messageSize(message))
+      // Not awaited: its place is taken, and the next one's turn has come.
+      return this.#enqueue(message)
+    } finally {
+      pass()
+      if (this.#admitting === own) this.#admitting = null
+    }
   }
 
   #mayBeKnown(id: string): boolean {
@@ -160,25 +197,14 @@ export class LogSpool implements Spool {
     return this.#segments.some(({ index }) => index.find(hash).length > 0)
   }
 
-  async #findAndAdmit(message: NewMessage): Promise<AppendOutcome> {
-    const { id } = message
-    const known = await this.#find(id)
-    if (known === null) return this.#enqueue(message)
-    if (!isSame(known, message)) return { outcome: 'conflict', id }
-    this.#counts.duplicates++
-    return { outcome: 'duplicate', id, fate: this.#fateOf(known) }
-  }
-
-  async #enqueue(message: NewMessage): Promise<AppendOutcome> {
+  #enqueue(message: NewMessage): Promise<AppendOutcome> {
     const size = messageSize(message)
     const full = this.#lackOfRoom(size)
-    if (full !== null) {
-      await this.#sweep(size)
-      const still = this.#lackOfRoom(size)
-      if (still !== null)
-        return refused(message, { code: 'FORKSAFE_ERR_RELAY_FULL', message: still, retryAfter: 5 })
-    }
-    if (this.#isClosed) return refused(message, CLOSED)
+    if (full !== null)
+      return Promise.resolve(
+        refused(message, { code: 'FORKSAFE_ERR_RELAY_FULL', message: full, retryAfter: 5 }),
+      )
+    if (this.#isClosed) return Promise.resolve(refused(message, CLOSED))
     this.#pendingCount++
     this.#pendingBytes += size
     return new Promise((answer) => this.#commits.add({ type: 'message', message, size, answer }))

@@ -198,6 +198,8 @@ export class RelayWorld {
 
   /** Ended in order: nothing may be left. */
   async end(): Promise<void> {
+    // What one that was killed has left is taken away by the next.
+    await this.supervisor.waitUntilReady(BEGIN_BOUND)
     const { code, signal } = await this.#endLast()
     if (code !== 0) this.violate(`the supervisor was told to stop and ended with ${signal ?? code}`)
     for (const supervisor of this.supervisors)
