@@ -5,6 +5,7 @@
 // The client is told to give up whenever an open connection ends (see `isWorthAnotherAttempt`): then it hands back all that
 // it had, and what goes out next, and in which company, is decided here. It is handed messages only while it is open.
 
+import { isPoison, POLICY_VIOLATION } from './close-codes.js'
 import type {
   Entry,
   ForwarderEffect,
@@ -14,10 +15,6 @@ import type {
 } from './forwarder-effects.js'
 import type { SpooledMessage } from './messages.js'
 import type { Settlement } from './spool.js'
-
-/** RFC 6455 section 7.4.1: what the peer says of data that it does not take, or that it failed by. */
-const POISON_CODES: ReadonlySet<number> = new Set([1003, 1007, 1008, 1009, 1010, 1011])
-const POLICY_VIOLATION = 1008
 
 type Line =
   /** Nothing was asked of the client. */
@@ -108,8 +105,7 @@ export class ForwarderCore {
       case 'dropped':
         return this.#dropped(event.id)
       case 'tick':
-        for (const entry of this.#entries) this.#parkAgain(entry)
-        return this.#outdate(now)
+        return this.#tick(now)
       case 'stop':
         this.#isStopping = true
     }
@@ -118,7 +114,6 @@ export class ForwarderCore {
   #taken(messages: readonly SpooledMessage[]): void {
     this.#isTaking = false
     if (messages.length === 0) return
-    // There may be more than fitted.
     this.#mayBeMore = true
     for (const message of messages) {
       this.#bytes += message.body.length
@@ -162,11 +157,6 @@ export class ForwarderCore {
     this.#effects.push({ type: 'park', entry, reason })
   }
 
-  #parkAgain(entry: Entry): void {
-    if (entry.state === 'unparked' && entry.settlement?.state === 'parked')
-      this.#park(entry, entry.settlement.reason)
-  }
-
   /** By an operator, and settled by the spool already. What is being sent goes its way. */
   #dropped(id: string): void {
     const entry = this.#entries.find(({ message, state }) => message.id === id && state === 'waiting')
@@ -198,7 +188,7 @@ export class ForwarderCore {
     const written = this.#handedBack
     this.#end = null
     this.#handedBack = []
-    const isPoisoned = end?.isByPeer === true && POISON_CODES.has(end.code) && written.length > 0
+    const isPoisoned = end?.isByPeer === true && isPoison(end.code) && written.length > 0
     if (isPoisoned) this.#suspect(written, end.why)
     else if (end === null || end.code === POLICY_VIOLATION) return this.#rest()
     this.#line = 'idle'
@@ -249,6 +239,13 @@ export class ForwarderCore {
     entry.state = 'sent'
     this.#inFlight++
     batch.push(entry)
+  }
+
+  #tick(now: number): void {
+    for (const entry of this.#entries)
+      if (isUnparked(entry) && entry.settlement?.state === 'parked')
+        this.#park(entry, entry.settlement.reason)
+    this.#outdate(now)
   }
 
   #outdate(now: number): void {
