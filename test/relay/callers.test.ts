@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { openSocketTo } from '../../src/shared/relay-socket.js'
-import { coveredEnv, uninstrumentChildren } from '../support/clean-children.js'
+import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { withDeadline } from '../support/deadline.js'
 import { freePort } from '../support/free-port.js'
 import { startSupervisor } from '../support/supervisor-process.js'
@@ -20,7 +20,7 @@ const SCRIPT = 'test/relay/fixtures/publishes-and-ends.js'
 const runScript = async (...args: string[]): Promise<{ said: string; ms: number }> => {
   const begun = performance.now()
   const child = spawn(process.execPath, [SCRIPT, ...args], {
-    env: coveredEnv({}),
+    env: cleanEnv({}),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const said = await withDeadline(text(child.stdout), { what: 'the script to end' }).finally(() =>

@@ -38,8 +38,8 @@ export interface RequestParts {
 interface Exchange {
   request: IncomingMessage
   response: ServerResponse
-  /** Says `100 Continue` to those that asked. */
-  goOn: () => void
+  /** Whether the caller sends its body only after it was told to go on. */
+  isToContinue: boolean
 }
 
 const DEFAULT_MAX_MESSAGE = 1024 * 1024
@@ -55,15 +55,14 @@ export class Requests {
     this.#clients = parts.settings.to.map(({ name }) => name)
   }
 
-  /** @param isToContinue whether the caller sends its body only after it was told to. */
+  /** @param isToContinue whether the caller sends its body only after it was told to go on. */
   answer(
     request: IncomingMessage,
     response: ServerResponse,
     guard: Guard | null,
     isToContinue: boolean,
   ): void {
-    const goOn = isToContinue ? () => response.writeContinue() : () => {}
-    const exchange = { request, response, goOn }
+    const exchange = { request, response, isToContinue }
     try {
       this.#route(exchange, guard)
     } catch (error) {
@@ -180,8 +179,11 @@ export class Requests {
   }
 
   #read(exchange: Exchange, max: number, done: (body: Buffer, release: Release) => void): void {
-    const { request, goOn } = exchange
+    const { request, response, isToContinue } = exchange
     const { budget } = this.#parts
+    const goOn = (): void => {
+      if (isToContinue) response.writeContinue()
+    }
     readBody(
       request,
       { max, budget, goOn },
@@ -245,8 +247,10 @@ const send = ({ response }: Exchange, { status, headers, body }: Answer): void =
   response.end(body)
 }
 
-const refuse = ({ response }: Exchange, why: Problem): void => {
+const refuse = ({ request, response, isToContinue }: Exchange, why: Problem): void => {
   if (response.destroyed || response.headersSent) return
+  // Its body will not come: what comes next on this connection must not be taken for it.
+  if (isToContinue && !request.complete) response.shouldKeepAlive = false
   const { headers, body } = problemAnswer(why)
   response.writeHead(why.status, headers)
   response.end(body)

@@ -104,7 +104,7 @@ t.test('whoever asks before it sends is told to go on, or why not', async (t) =>
   socket.write('hello')
   t.match(await answer, /HTTP\/1\.1 202 /)
   t.equal(door.appended.length, 1)
-  const large = { expect: '100-continue', 'content-length': 999_999 }
+  const large = { expect: '100-continue', 'content-length': 999_999, ...kept }
   t.match(await raw(place, requestText('POST /v1/feed', large)), /^HTTP\/1\.1 413 /)
   t.match(await raw(place, requestText('POST /v1/other', large)), /^HTTP\/1\.1 404 /)
 })
