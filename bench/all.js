@@ -7,7 +7,7 @@ import { ROOT } from './kit/launch.js'
 
 const MEASURES = [
   ...['start', 'throughput', 'restart', 'failures', 'crash', 'memory', 'status', 'leak', 'client'],
-  ...['exclusive', 'handoff', 'sharing', 'limits', 'audit', 'request-guard'],
+  ...['exclusive', 'handoff', 'sharing', 'limits', 'audit', 'request-guard', 'callers', 'relay'],
 ]
 /** It compares the primary with its own past: there are no rounds. */
 const WITHOUT_ROUNDS = ['leak']

@@ -133,8 +133,7 @@ export class Forwarder {
       case 'park':
         return this.#park(effect.entry, effect.reason)
       case 'connect':
-        // How it went is told by events.
-        return void this.#deps.client.connect().catch(() => {})
+        return this.#connectSoon()
       case 'rest':
         return this.#restFor(effect.ms, effect.why)
       case 'watch':
@@ -147,6 +146,14 @@ export class Forwarder {
       case 'stopped':
         return this.#tellStopped()
     }
+  }
+
+  /** Not within the event by which the client says that it has given up: it would take the call for one of before. */
+  #connectSoon(): void {
+    setImmediate(() => {
+      // How it went is told by events.
+      if (!this.#isOver) this.#deps.client.connect().catch(() => {})
+    })
   }
 
   #take(limits: { count: number; bytes: number }): void {

@@ -27,7 +27,7 @@ t.test('every measure prints a table of raw and supervisor', async (t) => {
   t.equal(stderr, '')
   t.equal(code, 0)
   const measures = stdout.split(/^## /m).slice(1)
-  t.equal(measures.length, 16)
+  t.equal(measures.length, 18)
   for (const measure of measures) {
     const [title = ''] = measure.split('\n')
     const tables = measure.split('\n\n').filter((block) => block.trim().startsWith('|'))

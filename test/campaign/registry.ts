@@ -7,6 +7,7 @@ import { exclusiveCampaigns } from './exclusive/round.js'
 import { leaseModel } from './lease-model.js'
 import { lifecycle } from './lifecycle/round.js'
 import { pm2Matrix } from './pm2-matrix/round.js'
+import { relay } from './relay/round.js'
 
 export const CAMPAIGNS: readonly Campaign[] = [
   clientKills,
@@ -15,4 +16,5 @@ export const CAMPAIGNS: readonly Campaign[] = [
   leaseModel,
   lifecycle,
   pm2Matrix,
+  relay,
 ]

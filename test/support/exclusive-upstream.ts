@@ -36,9 +36,10 @@ export class ExclusiveUpstream {
   #complaints = ''
   #port = ''
 
-  private constructor(folder: string) {
+  private constructor(folder: string, port: number) {
     this.logFile = join(folder, 'upstream.log')
-    const [program = '', ...args] = endingWithUs('SIGKILL', [process.execPath, PROGRAM, this.logFile])
+    const command = [process.execPath, PROGRAM, this.logFile, `${port}`]
+    const [program = '', ...args] = endingWithUs('SIGKILL', command)
     this.#child = spawn(program, args, { env: cleanEnv(), stdio: 'pipe' })
     this.#child.stdin.on('error', () => {})
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -50,9 +51,12 @@ export class ExclusiveUpstream {
     this.#said.setMaxListeners(0)
   }
 
-  /** @param folder where its log is written. */
-  static async start(folder: string): Promise<ExclusiveUpstream> {
-    const upstream = new ExclusiveUpstream(folder)
+  /**
+   * @param folder where its log is written.
+   * @param port that of one that was killed; default: a free one.
+   */
+  static async start(folder: string, port = 0): Promise<ExclusiveUpstream> {
+    const upstream = new ExclusiveUpstream(folder, port)
     try {
       await upstream.until(() => upstream.#port !== '', 'the upstream to listen', BEGIN_BOUND)
     } catch (error) {
@@ -105,8 +109,16 @@ export class ExclusiveUpstream {
     return readUpstreamLog(readFileSync(this.logFile, 'utf8'))
   }
 
+  get port(): number {
+    return Number(this.#port)
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   kill(): void {
-    this.#child.kill('SIGKILL')
+    this.signal('SIGKILL')
   }
 
   async stop(): Promise<void> {
