@@ -137,7 +137,8 @@ export const workerEnvironment = (
     generation,
     workers,
     supervisor: settings.name,
-    readiness: isRelay ? 'listening' : settings.readiness,
+    // A relay says so when its socket is open to the group, too.
+    readiness: isRelay ? 'ready' : settings.readiness,
     // A relay's connection is dialled whenever a request finds none: that is its work, and there is one.
     requestGuard: isRelay ? 'off' : settings.requestGuard,
   }

@@ -253,7 +253,8 @@ export const ERROR_CODES = {
   },
   FORKSAFE_ERR_RELAY_UNAVAILABLE: {
     retryable: true,
-    meaning: 'No process of the relay owns the spool now: it starts, restarts or stops; nothing was taken.',
+    meaning:
+      'No process of the relay owns the spool now: it starts, restarts or stops; what was handed in may have been taken, and the same id makes it safe to try again.',
   },
 } as const
 

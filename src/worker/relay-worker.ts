@@ -11,7 +11,7 @@ import { relayDeskPath } from '../shared/relay-desk.js'
 import { RELAY_VARIABLE, type RelaySettings } from '../shared/relay-settings.js'
 import { runtimeFolder } from '../shared/runtime-folder.js'
 import { exclusive } from './exclusive.js'
-import { onDrain, onShutdown } from './hooks.js'
+import { onDrain, onShutdown, ready } from './hooks.js'
 import type { ShutdownInfo } from './runtime-slot.js'
 
 /** ms that the owner may wait for proofs of what it has sent, when it leaves. */
@@ -61,3 +61,4 @@ const stopRelay = async ({ reason }: ShutdownInfo): Promise<void> => {
   await ingress.close()
 }
 onShutdown(stopRelay)
+ready()

@@ -128,7 +128,7 @@ t.test('a relay worker is told of its relay, and a worker of the app where it is
   t.match(JSON.parse(relay.SUPERVISOR_RELAY ?? ''), { name: 'api', to: [{ name: 'feed' }] })
   t.match(relay, { SUPERVISOR_SLOT: '0', FORKSAFE_RELAY: undefined })
   t.match(JSON.parse(relay.FORKSAFE_WORKER ?? ''), {
-    readiness: 'listening',
+    readiness: 'ready',
     requestGuard: 'off',
     slotOfAll: 0,
   })

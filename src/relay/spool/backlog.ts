@@ -108,6 +108,7 @@ export class Backlog {
 
   async take(limits: { count: number; bytes: number }): Promise<SpooledMessage[]> {
     const messages = this.#hot.length > 0 ? this.#takeHot(limits) : await this.#takeCold(limits)
+    if (messages.length === 0 && this.#hot.length > 0) return this.take(limits)
     if (this.#firstTaken > this.#taken.length / 2) {
       this.#taken = this.#taken.slice(this.#firstTaken)
       this.#firstTaken = 0
@@ -116,7 +117,8 @@ export class Backlog {
       const { seq, acceptedAt } = message
       this.#taken.push({ seq, acceptedAt, size: messageSize(message), isGone: false })
     }
-    this.#isDry = messages.length === 0
+    // Some may have come since they were looked for.
+    this.#isDry = messages.length === 0 && this.#readSeq > this.#lastSeq
     return messages
   }
 
