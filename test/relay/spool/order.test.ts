@@ -18,8 +18,8 @@ const twins = (): [string, string] => {
 t.test('one whose id has the hash of another is not overtaken by those behind it', async (t) => {
   const spool = await openIn(spoolFolder(t))
   const [first, second] = twins()
-  await spool.append(messageOf(first))
-  await Promise.all([second, 'behind', second, 'last'].map((id) => spool.append(messageOf(id))))
+  await spool.append({ ...messageOf(1), id: first })
+  await Promise.all([second, 'behind', second, 'last'].map((id) => spool.append({ ...messageOf(1), id })))
   t.same(idsOf(await takeAll(spool)), [first, second, 'behind', 'last'])
   await spool.close()
 })
