@@ -6,8 +6,10 @@ import type { SpooledMessage } from '../messages.js'
 import type { MessageReader } from './message-reader.js'
 import { messageSize } from './record.js'
 
-/** Bytes of messages that are kept in memory for a reader that keeps up. */
+/** Bytes of messages that are kept in memory for a reader that keeps up, and what one costs beside its body. */
 const MAX_HOT = 4 * 1024 * 1024
+const COST = 300
+const costOf = ({ body }: SpooledMessage): number => body.length + COST
 
 export interface BacklogStart {
   reader: MessageReader
@@ -92,7 +94,7 @@ export class Backlog {
       this.#bytes += messageSize(message)
       if (!isNext || this.#hotBytes >= MAX_HOT) continue
       this.#hot.push(message)
-      this.#hotBytes += message.body.length
+      this.#hotBytes += costOf(message)
     }
     if (messages.length === 0 || !this.#isDry) return
     this.#isDry = false
@@ -133,7 +135,7 @@ export class Backlog {
     }
     const taken = this.#hot.slice(0, end)
     this.#hot = this.#hot.slice(end)
-    this.#hotBytes -= size
+    this.#hotBytes -= size + end * COST
     this.#readSeq += end
     return taken.filter(({ seq }) => !this.#dropped.has(seq))
   }
@@ -203,7 +205,7 @@ export class Backlog {
     if (this.#readSeq <= through) {
       this.#readSeq = through + 1
       this.#hot = this.#hot.filter(({ seq }) => seq > through)
-      this.#hotBytes = this.#hot.reduce((sum, { body }) => sum + body.length, 0)
+      this.#hotBytes = this.#hot.reduce((sum, message) => sum + costOf(message), 0)
     }
     this.#onSettled(through)
   }

@@ -99,6 +99,7 @@ export class LogSpool implements Spool {
       files,
       folder,
       size: segmentSize(limits.maxBytes),
+      salt: progress.salt,
       last: recovered.segments.at(-1) ?? null,
       isLastWhole: recovered.isLastWhole,
       lastNumber: recovered.lastNumber,
@@ -229,6 +230,7 @@ export class LogSpool implements Spool {
     // Somebody else may have the lease by now, and write.
     if (this.#isClosed) return this.#refuseAll(batch, CLOSED)
     const acceptedAt = this.#clock()
+    const { salt } = this.#progress
     const first = this.#backlog.lastSeq + 1
     const spooled: SpooledMessage[] = []
     const pieces: Buffer[] = []
@@ -236,8 +238,8 @@ export class LogSpool implements Spool {
       if (item.type === 'message') {
         const message = { ...item.message, seq: first + spooled.length, acceptedAt }
         spooled.push(message)
-        pieces.push(encodeMessage(message))
-      } else pieces.push(encodeNote(item.kind, item.seq, acceptedAt))
+        pieces.push(encodeMessage(message, salt))
+      } else pieces.push(encodeNote(item.kind, item.seq, acceptedAt, salt))
     }
     try {
       const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
@@ -470,9 +472,11 @@ export class LogSpool implements Spool {
   async drop(id: string): Promise<boolean> {
     const parked = this.#parked.find(id)
     if (parked !== null) {
-      await this.#noteDropped(parked.seq)
+      if (!(await this.#parked.remove(id))) return false
       this.#rememberDropped(parked.seq)
-      return this.#parked.remove(id)
+      // A full disk keeps nobody from making room: without the note it counts as delivered after the next start.
+      await this.#noteDropped(parked.seq).catch((error: unknown) => this.#warn(reasonOf(error)))
+      return true
     }
     const message = await this.#find(id)
     if (message === null || message.seq <= this.#backlog.through || this.#backlog.isDropped(message.seq))

@@ -40,7 +40,7 @@ export class MessageReader {
       length = CHUNK
       let at = 0
       while (at < chunk.length) {
-        const view = viewRecord(chunk, at)
+        const view = viewRecord(chunk, at, segment.salt)
         if (view === 'damaged') {
           at = this.#skip(segment, chunk, at)
           continue

@@ -35,11 +35,16 @@ export const openSpool = async ({
   files = nodeFiles,
 }: OpenSpoolOptions): Promise<Spool> => {
   prepareFolder(folder)
-  const progress = await Progress.open(files, folder)
-  const { settledThrough } = progress
-  const recovered = await recover({ files, folder, settledThrough, isReadOnly: false, warn })
   const parked = await ParkedFolder.open(files, folder, warn)
-  return new LogSpool({ files, folder, limits, clock, warn, recovered, progress, parked })
+  const progress = await Progress.open(files, folder)
+  try {
+    const { settledThrough, salt } = progress
+    const recovered = await recover({ files, folder, settledThrough, salt, isReadOnly: false, warn })
+    return new LogSpool({ files, folder, limits, clock, warn, recovered, progress, parked })
+  } catch (error) {
+    await progress.close()
+    throw error
+  }
 }
 
 export type SpoolView = Pick<Spool, 'list' | 'parked' | 'fate'> & {
@@ -49,9 +54,9 @@ export type SpoolView = Pick<Spool, 'list' | 'parked' | 'fate'> & {
 
 /** The same to look at, beside a running owner or without one; it changes nothing. */
 export const readSpool = async (folder: string, files: SpoolFiles = nodeFiles): Promise<SpoolView> => {
-  const settledThrough = await readProgress(files, folder)
+  const { settledThrough, salt } = await readProgress(files, folder)
   const warn = (): void => {}
-  const recovered = await recover({ files, folder, settledThrough, isReadOnly: true, warn })
+  const recovered = await recover({ files, folder, settledThrough, salt, isReadOnly: true, warn })
   const parked = await ParkedFolder.open(files, folder, warn)
   const { segments, notes } = recovered
   const dropped = new Set(

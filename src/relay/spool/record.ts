@@ -1,9 +1,10 @@
 // How one entry of the log is written: pure, bytes in and out. Segments are src/relay/spool/segment.ts.
 //
-//   magic 4 | length of the payload 4 | CRC-32 of the payload 4 | payload
+//   magic 4 | length of the payload 4 | CRC-32 of the payload, begun with the salt of the spool, 4 | payload
 //   payload: kind 1 | flags 1 | seq 6 | acceptedAt 6 | expiresAt 6 (0: never) | length of id 1 | of key 1 | id | key | body
 //
-// Numbers are big endian, times Unix ms. The magic is what a scan looks for behind a damaged piece.
+// Numbers are big endian, times Unix ms. The magic is what a scan looks for behind a damaged piece. The salt is a secret of
+// the spool: a caller could otherwise write a record into the body of a message, and have it found when the rest is torn.
 
 import { crc32 } from 'node:zlib'
 import type { SpooledMessage } from '../messages.js'
@@ -35,7 +36,7 @@ export interface RecordView {
   end: number
 }
 
-export const encodeMessage = (message: SpooledMessage): Buffer => {
+export const encodeMessage = (message: SpooledMessage, salt: number): Buffer => {
   const { id, key, body } = message
   const record = Buffer.allocUnsafe(messageSize(message))
   let at = HEAD + FIXED
@@ -43,27 +44,28 @@ export const encodeMessage = (message: SpooledMessage): Buffer => {
   at += record.write(key ?? '', at, 'latin1')
   body.copy(record, at)
   const flags = (message.isBinary ? BINARY : 0) | (key === null ? 0 : KEYED)
-  return finish(record, 'message', flags, message)
+  return finish(record, 'message', flags, message, salt)
 }
 
 export const messageSize = ({ id, key, body }: Pick<SpooledMessage, 'id' | 'key' | 'body'>): number =>
   HEAD + FIXED + id.length + (key?.length ?? 0) + body.length
 
 /** What became of a message that was not delivered. */
-export const encodeNote = (kind: 'dropped' | 'expired', seq: number, at: number): Buffer =>
-  finish(Buffer.allocUnsafe(HEAD + FIXED), kind, 0, {
-    seq,
-    acceptedAt: at,
-    expiresAt: null,
-    id: '',
-    key: null,
-  })
+export const encodeNote = (kind: 'dropped' | 'expired', seq: number, at: number, salt: number): Buffer =>
+  finish(
+    Buffer.allocUnsafe(HEAD + FIXED),
+    kind,
+    0,
+    { seq, acceptedAt: at, expiresAt: null, id: '', key: null },
+    salt,
+  )
 
 const finish = (
   record: Buffer,
   kind: RecordKind,
   flags: number,
   { seq, acceptedAt, expiresAt, id, key }: Omit<SpooledMessage, 'body' | 'isBinary'>,
+  salt: number,
 ): Buffer => {
   record.writeUInt32BE(MAGIC, 0)
   record.writeUInt32BE(record.length - HEAD, 4)
@@ -74,7 +76,7 @@ const finish = (
   record.writeUIntBE(Math.floor(expiresAt ?? 0), HEAD + 14, NUMBER)
   record[HEAD + 20] = id.length
   record[HEAD + 21] = key?.length ?? 0
-  record.writeUInt32BE(crc32(record.subarray(HEAD)), 8)
+  record.writeUInt32BE(crc32(record.subarray(HEAD), salt), 8)
   return record
 }
 
@@ -84,7 +86,11 @@ const finish = (
  * @returns `{ missing }`: so many bytes, from `start`, are needed to tell, and the buffer has fewer. `'damaged'`: there is
  *   none, or not as it was written.
  */
-export const viewRecord = (buffer: Buffer, start: number): RecordView | { missing: number } | 'damaged' => {
+export const viewRecord = (
+  buffer: Buffer,
+  start: number,
+  salt: number,
+): RecordView | { missing: number } | 'damaged' => {
   if (start + HEAD > buffer.length) return { missing: HEAD }
   if (buffer.readUInt32BE(start) !== MAGIC) return 'damaged'
   const length = buffer.readUInt32BE(start + 4)
@@ -92,7 +98,7 @@ export const viewRecord = (buffer: Buffer, start: number): RecordView | { missin
   const at = start + HEAD
   const end = at + length
   if (end > buffer.length) return { missing: HEAD + length }
-  if (crc32(buffer.subarray(at, end)) !== buffer.readUInt32BE(start + 8)) return 'damaged'
+  if (crc32(buffer.subarray(at, end), salt) !== buffer.readUInt32BE(start + 8)) return 'damaged'
   const kind = KINDS[(buffer[at] ?? 0) - 1]
   if (kind === undefined) return 'damaged'
   const seq = buffer.readUIntBE(at + 2, NUMBER)

@@ -32,11 +32,27 @@ export interface RecoverOptions {
   files: SpoolFiles
   folder: string
   settledThrough: number
+  /** For segments whose header does not tell. */
+  salt: number
   isReadOnly: boolean
   warn: (text: string) => void
 }
 
 export const recover = async (options: RecoverOptions): Promise<Recovered> => {
+  const opened: Opened[] = []
+  try {
+    const recovered = await readAll(options, opened)
+    const last = recovered.segments.at(-1)
+    // What was written before a kill may be in memory alone; a repetition of it is answered as if it were on disk.
+    if (last !== undefined && !options.isReadOnly) await options.files.sync(last.fd)
+    return recovered
+  } catch (error) {
+    for (const { fd } of opened) await options.files.close(fd).catch(() => {})
+    throw error
+  }
+}
+
+const readAll = async (options: RecoverOptions, opened: Opened[]): Promise<Recovered> => {
   const { files, folder, settledThrough, isReadOnly, warn } = options
   const numbers = (await files.list(folder))
     .map(segmentNumber)
@@ -52,19 +68,26 @@ export const recover = async (options: RecoverOptions): Promise<Recovered> => {
     waiting: 0,
     waitingBytes: 0,
   }
-  const opened = await openAll(options, numbers)
+  await openAll(options, numbers, opened)
   for (const [index, { number, fd, header, size }] of opened.entries()) {
     const next = opened[index + 1]?.header
     const isLast = index === opened.length - 1
     const firstSeq = header?.firstSeq ?? recovered.lastSeq + 1
-    const segment = new Segment(files, folder, number, fd, firstSeq)
+    const salt = header?.salt ?? options.salt
+    const segment = new Segment(files, folder, fd, { number, firstSeq, salt })
     // Beyond that point it was refused.
     const counts = next === null || next === undefined ? size : Math.min(size, next.previousEnd)
     segment.end = Math.max(counts, Math.min(size, HEADER_SIZE))
     recovered.lastSeq = Math.max(recovered.lastSeq, firstSeq - 1)
     const damage: { from: number; to: number }[] = []
+    if (next !== null && next !== undefined && size < next.previousEnd) {
+      recovered.quarantined++
+      warn(
+        `${segment.path}: ${next.previousEnd - size} bytes at the end are missing; what was in them is lost`,
+      )
+    }
     if (header === null && size > 0) damage.push({ from: 0, to: Math.min(size, HEADER_SIZE) })
-    const good = await scan((offset, length) => segment.read(offset, length), HEADER_SIZE, counts, {
+    const good = await scan((offset, length) => segment.read(offset, length), HEADER_SIZE, counts, salt, {
       record: (buffer, view, offset) => {
         if (view.kind !== 'message') {
           recovered.notes.set(view.seq, { state: view.kind, at: view.acceptedAt })
@@ -114,8 +137,8 @@ interface Opened {
 const openAll = async (
   { files, folder, isReadOnly, warn }: RecoverOptions,
   numbers: number[],
-): Promise<Opened[]> => {
-  const opened: Opened[] = []
+  opened: Opened[],
+): Promise<void> => {
   for (const number of numbers) {
     const path = segmentPath(folder, number)
     let fd: number
@@ -126,20 +149,20 @@ const openAll = async (
       if (isReadOnly && errnoOf(error) === 'ENOENT') continue
       throw error
     }
-    const size = await files.size(fd)
+    const one: Opened = { number, fd, size: 0, header: null }
+    opened.push(one)
+    one.size = await files.size(fd)
     const bytes = Buffer.alloc(HEADER_SIZE)
     await files.read(fd, bytes, 0)
-    const header = decodeHeader(bytes)
-    if (header === null && size <= HEADER_SIZE) {
+    one.header = decodeHeader(bytes)
+    if (one.header === null && one.size <= HEADER_SIZE) {
+      opened.pop()
       await files.close(fd)
       if (isReadOnly) continue
       warn(`${path}: was not begun to the end and is taken away; nothing was in it`)
       await files.remove(path)
-      continue
     }
-    opened.push({ number, fd, size, header })
   }
-  return opened
 }
 
 /** Where it cannot be put aside it stays where it is, in its segment, until that one is deleted. */

@@ -21,7 +21,8 @@ export class Remembered {
   #steps: { through: number; at: number }[]
   #forgottenThrough = 0
   readonly #notes = new Map<number, Note>()
-  readonly #receipts = new Map<number, { receipt: DeliveryReceipt; at: number }>()
+  /** By seq modulo their number: a Map that loses its oldest entry each time becomes slow. */
+  readonly #receipts: { seq: number; receipt: DeliveryReceipt; at: number }[] = []
 
   /** @param through what is settled at the beginning: as if it had been settled `now`. */
   constructor(options: { window: number; messages: number; through: number; now: number }) {
@@ -47,10 +48,7 @@ export class Remembered {
   }
 
   delivered(seq: number, receipt: DeliveryReceipt, at: number): void {
-    this.#receipts.set(seq, { receipt, at })
-    if (this.#receipts.size <= MAX_RECEIPTS) return
-    const [oldest] = this.#receipts.keys()
-    if (oldest !== undefined) this.#receipts.delete(oldest)
+    this.#receipts[seq % MAX_RECEIPTS] = { seq, receipt, at }
   }
 
   noteOf(seq: number): Note | null {
@@ -58,7 +56,8 @@ export class Remembered {
   }
 
   receiptOf(seq: number): { receipt: DeliveryReceipt; at: number } | null {
-    return this.#receipts.get(seq) ?? null
+    const found = this.#receipts[seq % MAX_RECEIPTS]
+    return found?.seq === seq ? found : null
   }
 
   /** To be called now and then, also when nothing is settled. */
@@ -74,10 +73,10 @@ export class Remembered {
     if (first !== undefined && now - first.at > this.#window) forgotten = Math.max(forgotten, first.through)
     if (forgotten <= this.#forgottenThrough) return
     this.#forgottenThrough = forgotten
-    for (const seq of this.#notes.keys()) if (seq <= forgotten) this.#notes.delete(seq)
-    for (const seq of this.#receipts.keys()) {
+    // Nearly in order: one that stands behind a younger one goes with it.
+    for (const seq of this.#notes.keys()) {
       if (seq > forgotten) break
-      this.#receipts.delete(seq)
+      this.#notes.delete(seq)
     }
   }
 }

@@ -19,6 +19,7 @@ export const scan = async (
   read: (offset: number, length: number) => Promise<Buffer>,
   from: number,
   to: number,
+  salt: number,
   listener: ScanListener,
 ): Promise<number> => {
   let chunk: Buffer = Buffer.alloc(0)
@@ -30,18 +31,18 @@ export const scan = async (
     base = at
   }
   while (at < to) {
-    let view = viewRecord(chunk, at - base)
+    let view = viewRecord(chunk, at - base, salt)
     if (view !== 'damaged' && 'missing' in view) {
       await load(view.missing)
       // The chunk was at its end, and now begins here.
-      view = viewRecord(chunk, 0)
+      view = viewRecord(chunk, 0, salt)
       if (
         view !== 'damaged' &&
         'missing' in view &&
         view.missing <= chunk.length + (to - base - chunk.length)
       ) {
         await load(view.missing)
-        view = viewRecord(chunk, 0)
+        view = viewRecord(chunk, 0, salt)
       }
       if (chunk.length === 0) break
     }

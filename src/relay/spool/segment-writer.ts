@@ -27,6 +27,7 @@ export class SegmentWriter {
   readonly #files: SpoolFiles
   readonly #folder: string
   readonly #size: number
+  readonly #salt: number
   readonly #onBegun: (segment: Segment) => void
   readonly #warn: (text: string) => void
   /** The last segment that was begun; its `end` is up to where it counts. */
@@ -39,6 +40,7 @@ export class SegmentWriter {
     folder: string
     /** Bytes after which a segment is full. */
     size: number
+    salt: number
     last: Segment | null
     isLastWhole: boolean
     lastNumber: number
@@ -48,6 +50,7 @@ export class SegmentWriter {
     this.#files = options.files
     this.#folder = options.folder
     this.#size = options.size
+    this.#salt = options.salt
     this.#last = options.last
     this.#isUsable = options.last !== null && options.isLastWhole
     this.#number = options.lastNumber
@@ -109,7 +112,7 @@ export class SegmentWriter {
     const fd = await this.#files.open(path, 'create')
     try {
       const previousEnd = this.#last?.end ?? 0
-      this.#files.writeNow(fd, encodeHeader({ number, firstSeq, previousEnd }), 0)
+      this.#files.writeNow(fd, encodeHeader({ number, firstSeq, previousEnd, salt: this.#salt }), 0)
       await this.#files.sync(fd)
       await this.#files.syncFolder(this.#folder)
     } catch (error) {
@@ -117,7 +120,7 @@ export class SegmentWriter {
       await this.#files.remove(path).catch(() => {})
       throw error
     }
-    const segment = new Segment(this.#files, this.#folder, number, fd, firstSeq)
+    const segment = new Segment(this.#files, this.#folder, fd, { number, firstSeq, salt: this.#salt })
     this.#last = segment
     this.#isUsable = true
     this.#onBegun(segment)

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { IdIndex } from './id-index.js'
 import { type RecordView, viewRecord } from './record.js'
-import { HEADER_SIZE } from './segment-header.js'
+import { HEADER_SIZE, type SegmentHeader } from './segment-header.js'
 import type { SpoolFiles } from './spool-files.js'
 
 export const segmentPath = (folder: string, number: number): string =>
@@ -25,6 +25,7 @@ export class Segment {
   readonly path: string
   readonly fd: number
   readonly firstSeq: number
+  readonly salt: number
   readonly index = new IdIndex()
   /** Bytes that are on disk and count. */
   end = HEADER_SIZE
@@ -38,12 +39,18 @@ export class Segment {
   #isClosed = false
   #whenUnread: (() => void) | null = null
 
-  constructor(files: SpoolFiles, folder: string, number: number, fd: number, firstSeq: number) {
+  constructor(
+    files: SpoolFiles,
+    folder: string,
+    fd: number,
+    { number, firstSeq, salt }: Pick<SegmentHeader, 'number' | 'firstSeq' | 'salt'>,
+  ) {
     this.#files = files
     this.number = number
     this.path = segmentPath(folder, number)
     this.fd = fd
     this.firstSeq = firstSeq
+    this.salt = salt
     this.lastSeq = firstSeq - 1
   }
 
@@ -101,7 +108,7 @@ export class Segment {
     let length = FIRST_READ
     for (;;) {
       const buffer = await this.read(offset, length)
-      const view = viewRecord(buffer, 0)
+      const view = viewRecord(buffer, 0, this.salt)
       if (view === 'damaged') return null
       if (!('missing' in view)) return { buffer, view }
       if (view.missing <= length || buffer.length < length) return null

@@ -97,7 +97,7 @@ t.test('damage that comes while it is open costs the damaged message alone', asy
   const spool = await openIn(folder, { disk, warn: (text) => told.push(text) })
   for (let number = 1; number <= COUNT; number++) await spool.append(messageOf(number, { body: BODY }))
   const path = disk.paths().find((each) => each.endsWith('.log')) ?? ''
-  const size = encodeMessage({ ...messageOf(1, { body: BODY }), seq: 1, acceptedAt: 0 }).length
+  const size = encodeMessage({ ...messageOf(1, { body: BODY }), seq: 1, acceptedAt: 0 }, 0).length
   const bytes = disk.data(path)
   if (bytes !== undefined) bytes[HEADER_SIZE + 2 * size + 30] = 7
   spool.rewind()
@@ -105,6 +105,62 @@ t.test('damage that comes while it is open costs the damaged message alone', asy
   t.match(told.join('\n'), /passed over/)
   t.equal(await spool.fate('m3'), null)
   await spool.close()
+})
+
+t.test('a record within a body is none, also where the message around it is torn', async (t) => {
+  const folder = spoolFolder(t)
+  const disk = new MemoryDisk()
+  const spool = await openIn(folder, { disk })
+  const forged = encodeMessage({ ...messageOf(7), seq: 2 ** 40, acceptedAt: 1 }, 0)
+  await spool.append(messageOf(1))
+  await spool.append(messageOf(2, { isBinary: true, body: Buffer.concat([forged, Buffer.alloc(100)]) }))
+  await spool.close()
+  const path = disk.paths().find((each) => each.endsWith('.log')) ?? ''
+  const bytes = disk.data(path) ?? Buffer.alloc(0)
+  const torn = disk.afterKill()
+  torn.setData(path, Buffer.from(bytes.subarray(0, bytes.length - 20)))
+  const again = await openIn(folder, { disk: torn })
+  t.match(await again.append(messageOf(3)), { outcome: 'accepted', seq: 2 })
+  t.strictSame(idsOf(await takeAll(again)), ['m1', 'm3'])
+  await again.close()
+})
+
+t.test('what is missing of a segment is told', async (t) => {
+  const folder = spoolFolder(t)
+  const disk = new MemoryDisk()
+  const limits = { maxBytes: 256 * 1024 }
+  const spool = await openIn(folder, { disk, limits })
+  for (let number = 1; number <= 20; number++)
+    await spool.append(messageOf(number, { body: Buffer.alloc(1_500) }))
+  await spool.close()
+  const [path] = disk.paths().filter((each) => each.endsWith('.log'))
+  const bytes = disk.data(path ?? '')
+  if (path === undefined || bytes === undefined) return t.fail('no segment')
+  const shorter = disk.afterKill()
+  const size = messageSize(messageOf(1, { body: Buffer.alloc(1_500) }))
+  shorter.setData(path, Buffer.from(bytes.subarray(0, HEADER_SIZE + 2 * size)))
+  const told: string[] = []
+  const again = await openIn(folder, { disk: shorter, limits, warn: (text) => told.push(text) })
+  t.match(told.join(), /are missing; what was in them is lost/)
+  t.equal(again.status().quarantined, 1)
+  t.strictSame(idsOf(await takeAll(again)).slice(0, 2), ['m1', 'm2'])
+  await again.close()
+})
+
+t.test('a spool that cannot be opened leaves nothing open', async (t) => {
+  const folder = spoolFolder(t)
+  const { disk } = await writeLog(folder)
+  for (let at = 1; ; at++) {
+    const failing = disk.afterKill()
+    failing.fault = { at, code: 'EIO' }
+    const spool = await openIn(folder, { disk: failing }).catch(() => null)
+    if (spool !== null) {
+      await spool.close()
+      break
+    }
+    if (failing.descriptors > 0) return t.fail(`call ${at}: ${failing.descriptors} descriptors are left`)
+  }
+  t.pass('at every call')
 })
 
 t.test('a beginning that was never finished is taken away', async (t) => {

@@ -240,7 +240,7 @@ async function progressKept(folder: string, seq: number): Promise<void> {
   const { readProgress } = await import('../../../src/relay/spool/progress.js')
   const { nodeFiles } = await import('../../../src/relay/spool/spool-files.js')
   const deadline = Date.now() + 10_000
-  while ((await readProgress(nodeFiles, folder)) < seq) {
+  while ((await readProgress(nodeFiles, folder)).settledThrough < seq) {
     if (Date.now() > deadline) throw new Error(`progress did not come to ${seq} within 10 s`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
