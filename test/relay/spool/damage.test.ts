@@ -130,7 +130,7 @@ t.test('what is missing of a segment is told', async (t) => {
   const disk = new MemoryDisk()
   const limits = { maxBytes: 256 * 1024 }
   const spool = await openIn(folder, { disk, limits })
-  for (let number = 1; number <= 20; number++)
+  for (let number = 1; number <= 40; number++)
     await spool.append(messageOf(number, { body: Buffer.alloc(1_500) }))
   await spool.close()
   const [path] = disk.paths().filter((each) => each.endsWith('.log'))
