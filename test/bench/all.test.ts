@@ -12,7 +12,7 @@ const bench = async (...args: string[]): Promise<{ code: number; stdout: string;
   const child = spawn(process.execPath, args, {
     env: cleanEnv(),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 100_000,
+    timeout: 200_000,
   })
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
