@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type Cut, LineSplitter } from '../observe/line-splitter.js'
 import { isPacked } from '../shared/packed.js'
 import { type PrimaryMessage, toFrame, type WorkerMessage, workerMessageIn } from '../shared/protocol.js'
-import { RELAY_SCRIPT, roleOf } from '../shared/relay-role.js'
+import { isRelayAlone, RELAY_SCRIPT, roleOf } from '../shared/relay-role.js'
 import type { Settings } from '../shared/settings.js'
 import type { ForkOrder } from './commands.js'
 import { describeForkFailure } from './fork-failure.js'
@@ -41,7 +41,9 @@ export class WorkerProcess {
 
   /** Forks. Throws what the kernel answers when it has no process left to give. */
   constructor(order: ForkOrder, settings: Settings, listener: WorkerListener) {
-    cluster.schedulingPolicy = cluster.SCHED_RR
+    // A relay's callers come by a connection each, and it is nobody's harm which worker takes one, also one on probation:
+    // they are accepted where they are answered, without a way through the primary that costs more than the answer.
+    cluster.schedulingPolicy = isRelayAlone(settings) ? cluster.SCHED_NONE : cluster.SCHED_RR
     const isRelay = roleOf(order.slot, order.relays, settings) === 'relay'
     cluster.setupPrimary({
       exec: isRelay ? RELAY_SCRIPT : settings.script,
