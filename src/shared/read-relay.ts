@@ -8,8 +8,9 @@ import { invalidOption, readDuration, readWholeNumber } from './option-values.js
 import { readUpstreams } from './read-relay-upstream.js'
 import { checkKeys, type RawRelay, type RelayContext } from './relay-context.js'
 import { RELAY_VARIABLE, type RelayListen, type RelaySettings } from './relay-settings.js'
-import { defaultRelaySocket, defaultSpoolFolder } from './relay-socket.js'
+import { defaultRelaySocket } from './relay-socket.js'
 import { readSecretFile } from './secret-file.js'
+import { defaultSpoolFolder } from './spool-folder.js'
 
 const RELAY_KEYS = [
   'to',

@@ -2,11 +2,12 @@
 // write to it. The primary prepares the folder before the first fork; whoever has listened then opens the socket to the
 // group. Who listens: src/relay/ingress. Who looks for it: src/relay/find-relay.ts.
 
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, type Stats, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, readdirSync, type Stats, unlinkSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
 import { errnoOf } from './config-file.js'
 import { ForksafeError } from './errors.js'
+import { type FolderWords, makePrivateFolder } from './private-folder.js'
 import { probeSocket } from './probe-socket.js'
 import type { RelaySettings } from './relay-settings.js'
 
@@ -36,20 +37,6 @@ export const defaultRelaySocket = (
 /** Where root's relay of that name listens. */
 export const systemRelaySocket = (name: string): string => join(SYSTEM_SOCKETS, `${name}.sock`)
 
-/** `/var/lib/forksafe-relay/NAME` for root, else below `$XDG_STATE_HOME`, else below `~/.local/state`. */
-export const defaultSpoolFolder = (
-  name: string,
-  env: NodeJS.ProcessEnv = process.env,
-  uid = process.getuid?.(),
-): string => {
-  if (uid === 0) return join('/var/lib', FOLDER_NAME, name)
-  const state =
-    env.XDG_STATE_HOME && isAbsolute(env.XDG_STATE_HOME)
-      ? env.XDG_STATE_HOME
-      : join(homeOf(env), '.local', 'state')
-  return join(state, FOLDER_NAME, name)
-}
-
 const homeOf = (env: NodeJS.ProcessEnv): string =>
   env.HOME && isAbsolute(env.HOME) ? env.HOME : userInfo().homedir
 
@@ -66,7 +53,7 @@ const homeOf = (env: NodeJS.ProcessEnv): string =>
 export const prepareSocket = async (path: string, group: Group): Promise<void> => {
   checkPath(path)
   const folder = dirname(path)
-  const isNew = create(folder, path)
+  const isNew = makePrivateFolder(folder, wordsFor(path))
   checkFolder(folder, path)
   if (isNew || isOurs(folder)) openFolderTo(folder, path, group)
   else if (group !== null) checkEntry(folder, path, group)
@@ -99,29 +86,10 @@ const checkPath = (path: string): void => {
   }
 }
 
-/** @returns whether it was missing. */
-const create = (folder: string, path: string): boolean => {
-  const missing = missingOf(folder, path)
-  const umask = process.umask(0o077)
-  try {
-    // Not `recursive`: on file systems that refuse new folders, such as /proc, Node 20 would try for ever.
-    for (const each of missing) mkdirSync(each, { mode: 0o700 })
-  } catch (error) {
-    // Another one that starts now has created it just before; the check says whether it is good.
-    if (errnoOf(error) === 'EEXIST') return create(folder, path)
-    throw refused(
-      path,
-      `its folder cannot be created (${errnoOf(error)}); choose another one with --listen unix:PATH`,
-    )
-  } finally {
-    process.umask(umask)
-  }
-  return missing.length > 0
-}
-
-/** The folder and those above it that do not exist, the topmost first. */
-const missingOf = (folder: string, path: string): string[] =>
-  lstatOf(folder, path) !== null ? [] : [...missingOf(dirname(folder), path), folder]
+const wordsFor = (path: string): FolderWords => ({
+  refuse: (_folder, why) => refused(path, `its folder ${why}`),
+  choose: () => 'choose another one with --listen unix:PATH',
+})
 
 /** Nobody but this user and root may change what is in it, or put another folder in its place. */
 const checkFolder = (folder: string, path: string): void => {

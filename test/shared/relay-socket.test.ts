@@ -2,12 +2,8 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, symlinkSync, wr
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import {
-  defaultRelaySocket,
-  defaultSpoolFolder,
-  openSocketTo,
-  prepareSocket,
-} from '../../src/shared/relay-socket.js'
+import { defaultRelaySocket, openSocketTo, prepareSocket } from '../../src/shared/relay-socket.js'
+import { defaultSpoolFolder } from '../../src/shared/spool-folder.js'
 import { socketFolder } from '../control/socket-folder.js'
 
 const CODE = { code: 'FORKSAFE_ERR_RELAY_SOCKET' }

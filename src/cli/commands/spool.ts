@@ -8,8 +8,8 @@ import { DeskView, type ShownLine, type SpoolDeed, type SpoolView } from '../../
 import { ForksafeError } from '../../shared/errors.js'
 import { invalidOption, readName, readWholeNumber } from '../../shared/option-values.js'
 import { relayDeskPath } from '../../shared/relay-desk.js'
-import { defaultSpoolFolder } from '../../shared/relay-socket.js'
 import { checkRuntimeFolder, runtimeFolder } from '../../shared/runtime-folder.js'
+import { defaultSpoolFolder } from '../../shared/spool-folder.js'
 import type { Call, Command } from '../command.js'
 import { renderLines, renderMessage, renderParked, renderWaiting } from '../render/spool.js'
 

@@ -1,8 +1,6 @@
 // Opens a spool for its owner, or looks at one from outside: folder checked, what is in it found out, then put together.
 
-import { lstatSync, mkdirSync } from 'node:fs'
-import { errnoOf } from '../../shared/config-file.js'
-import { ForksafeError } from '../../shared/errors.js'
+import { ensureSpoolFolder } from '../../shared/spool-folder.js'
 import type { Spool, SpoolLimits, SpoolStatus } from '../spool.js'
 import { LogSpool } from './log-spool.js'
 import { MessageReader } from './message-reader.js'
@@ -34,7 +32,7 @@ export const openSpool = async ({
   clock = Date.now,
   files = nodeFiles,
 }: OpenSpoolOptions): Promise<Spool> => {
-  prepareFolder(folder)
+  ensureSpoolFolder(folder)
   const parked = await ParkedFolder.open(files, folder, warn)
   const progress = await Progress.open(files, folder)
   try {
@@ -96,21 +94,3 @@ export const readSpool = async (folder: string, files: SpoolFiles = nodeFiles): 
     },
   }
 }
-
-const prepareFolder = (folder: string): void => {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw unusable(folder, `cannot be made (${errnoOf(error)}); name a folder that this user may write to`)
-  }
-  const stat = lstatSync(folder)
-  if (stat.isSymbolicLink()) throw unusable(folder, 'is a symlink; name the folder that it leads to')
-  if (!stat.isDirectory()) throw unusable(folder, 'is not a folder')
-  const uid = process.getuid?.()
-  if (uid !== undefined && stat.uid !== uid)
-    throw unusable(folder, `belongs to user ${stat.uid}, this is ${uid}`)
-  if ((stat.mode & 0o077) !== 0) throw unusable(folder, `is open to others; run chmod 700 ${folder}`)
-}
-
-const unusable = (folder: string, why: string): ForksafeError =>
-  new ForksafeError('FORKSAFE_ERR_RELAY_SPOOL', `spool ${folder}: ${why}`, { details: { folder } })
