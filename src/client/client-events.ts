@@ -12,8 +12,11 @@ export interface ClientEvents {
   connecting: [{ epoch: number }]
   opened: [{ epoch: number }]
   message: [data: string | Buffer, info: MessageInfo]
-  /** A connection that had been open ended; what follows is told by `waiting`, `refused`, `superseded` or `closed`. */
-  lost: [{ epoch: number; code: number; reason: string; message: string }]
+  /**
+   * A connection that had been open ended; what follows is told by `waiting`, `refused`, `superseded` or `closed`.
+   * `isByPeer`: the upstream ended it, or the way to it, and not this client.
+   */
+  lost: [{ epoch: number; code: number; reason: string; isByPeer: boolean; message: string }]
   waiting: [{ delay: number; attempt: number; reason: string }]
   /** It will not try again by itself: `connect()` begins anew. */
   refused: [{ error: ForksafeError }]

@@ -17,6 +17,8 @@ export interface ConnectionEnd {
   /** Close code; 1006 where no Close frame was received. */
   code: number
   reason: string
+  /** Of a connection that had been open: whether the upstream, or the way to it, ended it and not we. */
+  isByPeer: boolean
   /** Whether another attempt makes no sense: the upstream refused for good. */
   isFatal: boolean
   /** What the upstream asked us to wait, in ms. */
@@ -90,6 +92,7 @@ export const connectionEnd = (ending: Ending): ConnectionEnd => {
       error: null,
       code,
       reason,
+      isByPeer: failure === null,
       isFatal: !isWorthIt(ending, null, code),
       retryAfter: null,
       message: `closed with code ${code}${said}${why}`,
@@ -99,7 +102,7 @@ export const connectionEnd = (ending: Ending): ConnectionEnd => {
     failure ?? failed(`${target || 'the attempt'} was closed with code ${code}${said} before it was open`)
   // A close code before `afterConnect` is done is the server's answer to it.
   const isFatal = !isWorthIt(ending, status, wasUpgraded ? code : null)
-  return { error, code, reason, isFatal, retryAfter, message }
+  return { error, code, reason, isByPeer: failure === null, isFatal, retryAfter, message }
 }
 
 /** A question of the user's, asked while a socket ends: what it throws must not end the process. */

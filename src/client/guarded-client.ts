@@ -249,9 +249,9 @@ export class GuardedClient extends EventEmitter<ClientEvents> implements AsyncDi
         if (this.#connects.size > 0) this.#connects.rejectAll(this.#error(report.code, report.why))
         return
       case 'lost': {
-        const { code, reason, message } = report.end
+        const { code, reason, isByPeer, message } = report.end
         this.#exclusivity?.failed(message)
-        return this.#announcer.tell('lost', { epoch: report.epoch, code, reason, message })
+        return this.#announcer.tell('lost', { epoch: report.epoch, code, reason, isByPeer, message })
       }
       case 'waits': {
         const { delay, attempt, reason } = report

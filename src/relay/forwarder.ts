@@ -13,7 +13,7 @@ import type {
   SendFailure,
 } from './forwarder-effects.js'
 import type { DeliveryReceipt } from './messages.js'
-import { failureOf, isByPeer, type RelayClient } from './relay-client.js'
+import { failureOf, type RelayClient } from './relay-client.js'
 import type { Spool } from './spool.js'
 
 export interface ForwarderDeps {
@@ -67,9 +67,9 @@ export class Forwarder {
       this.#say('info', null)
       this.#handle({ type: 'opened' })
     })
-    client.on('lost', ({ code, reason, message }) => {
+    client.on('lost', ({ code, reason, isByPeer, message }) => {
       if (!this.#isStopping) this.#say('warn', message)
-      this.#handle({ type: 'lost', code, reason, isByPeer: isByPeer(code, reason, message) })
+      this.#handle({ type: 'lost', code, reason, isByPeer })
     })
     client.on('refused', ({ error }) => this.#handle({ type: 'refused', why: error.message }))
     client.on('superseded', ({ code, reason }) =>

@@ -30,10 +30,6 @@ export const isWorthAnotherAttempt = ({ status, code }: ReconnectQuestion): bool
 
 const FINAL_STATUSES: readonly (number | null)[] = [401, 403]
 
-/** As `connectionEnd` puts it: an end that was our own doing says more. */
-export const isByPeer = (code: number, reason: string, message: string): boolean =>
-  message === `closed with code ${code}${reason === '' ? '' : ` ${JSON.stringify(reason)}`}`
-
 /** What a rejected `send()` says of its message. */
 export const failureOf = (error: unknown): Omit<SendFailure, 'entry'> => {
   const code = error instanceof ForksafeError ? error.code : null

@@ -57,6 +57,12 @@ t.test('a connection that had been open ends with its close code and no error', 
   )
 })
 
+t.test('it says whether the peer ended it, or we did', async (t) => {
+  t.ok(end({ wasOpen: true, wasUpgraded: true, code: 1009 }).isByPeer)
+  t.ok(end({ wasOpen: true }).isByPeer, 'a reset too')
+  t.notOk(end({ wasOpen: true, code: 1009, failure: failed('the message is too large') }).isByPeer)
+})
+
 t.test('an attempt that failed says why', async (t) => {
   t.equal(end({ failure: overdue('too late') }).error, 'FORKSAFE_ERR_CLIENT_CONNECT_TIMEOUT')
   t.match(end({}), {

@@ -9,7 +9,15 @@ import type { SessionEffect, SessionEvent, TimerName } from '../../src/client/se
 type Effect = SessionEffect<string>
 
 export const LOST: ConnectionEnd = {
-  ...{ error: null, code: 1006, reason: '', isFatal: false, retryAfter: null, message: 'lost' },
+  ...{
+    error: null,
+    code: 1006,
+    reason: '',
+    isByPeer: true,
+    isFatal: false,
+    retryAfter: null,
+    message: 'lost',
+  },
 }
 export const FAILED: ConnectionEnd = {
   ...LOST,
