@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { AppendOutcome } from '../../../src/relay/messages.js'
 import { readSpool } from '../../../src/relay/spool/open-spool.js'
+import { readProgress } from '../../../src/relay/spool/progress.js'
+import { nodeFiles } from '../../../src/relay/spool/spool-files.js'
+import { eventually } from '../../support/deadline.js'
 import { idsOf, messageOf, openIn, RECEIPT, spoolFolder, takeAll } from '../../support/spools.js'
 
 const DELIVERED = { state: 'delivered', receipt: RECEIPT } as const
@@ -235,13 +238,10 @@ t.test('after close nothing is taken any more', async (t) => {
   })
 })
 
-/** Until the progress file says it: it follows within 50 ms. */
-async function progressKept(folder: string, seq: number): Promise<void> {
-  const { readProgress } = await import('../../../src/relay/spool/progress.js')
-  const { nodeFiles } = await import('../../../src/relay/spool/spool-files.js')
-  const deadline = Date.now() + 10_000
-  while ((await readProgress(nodeFiles, folder)).settledThrough < seq) {
-    if (Date.now() > deadline) throw new Error(`progress did not come to ${seq} within 10 s`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
+/** It follows within 50 ms. */
+const progressKept = (folder: string, seq: number): Promise<unknown> =>
+  eventually(
+    () => readProgress(nodeFiles, folder),
+    ({ settledThrough }) => settledThrough >= seq,
+    { what: `progress to come to ${seq}` },
+  )
