@@ -1,5 +1,5 @@
-// The spool of one client over a log of segments: admits, commits in groups, hands out in order, settles, forgets. Bytes and
-// files are the business of the other files here; what is sent when is src/relay/forwarder-core.ts.
+// The spool of one client over a log of segments: commits in groups, hands out in order, settles, forgets. Who is let in is
+// admission.ts, what waits backlog.ts; bytes and files are the other files here, what is sent when forwarder-core.ts.
 
 import { messageOf as reasonOf } from '../../shared/errors.js'
 import type {
@@ -12,6 +12,7 @@ import type {
   SpooledMessage,
 } from '../messages.js'
 import type { ParkedMessage, Settlement, Spool, SpoolLimits, SpoolStatus } from '../spool.js'
+import { Admission, refused } from './admission.js'
 import { Backlog } from './backlog.js'
 import { GroupCommit } from './group-commit.js'
 import { MessageReader } from './message-reader.js'
@@ -60,10 +61,7 @@ export class LogSpool implements Spool {
   readonly #commits: GroupCommit<Item>
   readonly #backlog: Backlog
   readonly #remembered: Remembered
-  /** By id: those that are being looked up or written. */
-  readonly #pending = new Map<string, Promise<AppendOutcome>>()
-  /** Settles when the last one that waits for its turn has its place; null: nobody waits. */
-  #admitting: Promise<void> | null = null
+  readonly #admission: Admission
   #pendingCount = 0
   #pendingBytes = 0
   #progressTimer: NodeJS.Timeout | null = null
@@ -73,7 +71,7 @@ export class LogSpool implements Spool {
   #needed = 0
   #isClosed = false
   #refusing: string | null = null
-  readonly #counts = { accepted: 0, delivered: 0, expired: 0, duplicates: 0, quarantined: 0 }
+  readonly #counts = { accepted: 0, delivered: 0, expired: 0, quarantined: 0 }
 
   constructor({ files, folder, limits, clock, warn, recovered, progress, parked }: LogSpoolParts) {
     this.#files = files
@@ -128,6 +126,14 @@ export class LogSpool implements Spool {
       onSettled: (through) => this.#settledThrough(through),
     })
     this.#backlog.passDropped()
+    this.#admission = new Admission({
+      mayBeKnown: (id) => this.#mayBeKnown(id),
+      find: (id) => this.#find(id),
+      fateOf: (message) => this.#fateOf(message),
+      lackOfRoom: (size) => this.#lackOfRoom(size),
+      makeRoom: (size) => this.#sweep(size),
+      enqueue: (message, size) => this.#enqueue(message, size),
+    })
     this.#sweepTimer = setInterval(() => void this.#sweep(0), SWEEP_INTERVAL)
     this.#sweepTimer.unref()
   }
@@ -135,61 +141,7 @@ export class LogSpool implements Spool {
   // --- Coming in ------------------------------------------------------------------------------------------------
 
   append(message: NewMessage): Promise<AppendOutcome> {
-    return this.#append(message, false)
-  }
-
-  async #append(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
-    const { id } = message
-    const same = this.#pending.get(id)
-    const outcome =
-      same === undefined ? this.#admit(message, isAgain) : this.#admitInTurn(message, isAgain, same)
-    this.#pending.set(id, outcome)
-    try {
-      return await outcome
-    } finally {
-      if (this.#pending.get(id) === outcome) this.#pending.delete(id)
-    }
-  }
-
-  #admit(message: NewMessage, isAgain: boolean): Promise<AppendOutcome> {
-    if (this.#isClosed) return Promise.resolve(refused(message, CLOSED))
-    const isAtOnce = this.#admitting === null && this.#lackOfRoom(messageSize(message)) === null
-    if (isAtOnce && (isAgain || !this.#mayBeKnown(message.id))) return this.#enqueue(message)
-    return this.#admitInTurn(message, isAgain)
-  }
-
-  /**
-   * One that waits for another of its id, or has to be looked up on the disk (two ids of one hash are enough), is not
-   * overtaken by those behind it.
-   */
-  async #admitInTurn(
-    message: NewMessage,
-    isAgain: boolean,
-    same?: Promise<AppendOutcome>,
-  ): Promise<AppendOutcome> {
-    const { id } = message
-    const before = this.#admitting
-    let pass = (): void => {}
-    const own = new Promise<void>((resolve) => {
-      pass = resolve
-    })
-    this.#admitting = own
-    try {
-      await before
-      await same?.catch(() => {})
-      const known = isAgain || !this.#mayBeKnown(id) ? null : await this.#find(id)
-      if (known !== null) {
-        if (!isSame(known, message)) return { outcome: 'conflict', id }
-        this.#counts.duplicates++
-        return { outcome: 'duplicate', id, fate: this.#fateOf(known) }
-      }
-      if (this.#lackOfRoom(messageSize(message)) !== null) await this.#sweep(messageSize(message))
-      // Not awaited: its place is taken, and the next one's turn has come.
-      return this.#enqueue(message)
-    } finally {
-      pass()
-      if (this.#admitting === own) this.#admitting = null
-    }
+    return this.#admission.admit(message, false)
   }
 
   #mayBeKnown(id: string): boolean {
@@ -198,14 +150,7 @@ export class LogSpool implements Spool {
     return this.#segments.some(({ index }) => index.find(hash).length > 0)
   }
 
-  #enqueue(message: NewMessage): Promise<AppendOutcome> {
-    const size = messageSize(message)
-    const full = this.#lackOfRoom(size)
-    if (full !== null)
-      return Promise.resolve(
-        refused(message, { code: 'FORKSAFE_ERR_RELAY_FULL', message: full, retryAfter: 5 }),
-      )
-    if (this.#isClosed) return Promise.resolve(refused(message, CLOSED))
+  #enqueue(message: NewMessage, size: number): Promise<AppendOutcome> {
     this.#pendingCount++
     this.#pendingBytes += size
     return new Promise((answer) => this.#commits.add({ type: 'message', message, size, answer }))
@@ -431,6 +376,7 @@ export class LogSpool implements Spool {
       parked: this.#parked.count,
       bytes: this.#bytes,
       ...this.#counts,
+      duplicates: this.#admission.duplicates,
       refusing: this.#isClosed ? CLOSED.message : this.#refusing,
     }
   }
@@ -464,7 +410,7 @@ export class LogSpool implements Spool {
     if (parked === null) return false
     const { key, isBinary, body } = parked
     // Its time to live is over, or would be before long: who asks for it wants it sent.
-    const outcome = await this.#append({ id, key, isBinary, body, expiresAt: null }, true)
+    const outcome = await this.#admission.admit({ id, key, isBinary, body, expiresAt: null }, true)
     if (outcome.outcome === 'accepted') await this.#parked.remove(id)
     return outcome
   }
@@ -504,6 +450,7 @@ export class LogSpool implements Spool {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#admission.close(CLOSED)
     clearInterval(this.#sweepTimer)
     await Promise.all([this.#commits.idle(), this.#sweeping])
     this.#keepProgress()
@@ -517,9 +464,3 @@ const CLOSED: Refusal = {
   message: 'the spool is closed: its process leaves',
   retryAfter: 1,
 }
-
-const refused = ({ id }: NewMessage, refusal: Refusal): AppendOutcome => ({ outcome: 'refused', id, refusal })
-
-/** Whether a second one is a repetition: its time to live may be another, what is sent may not. */
-const isSame = (known: SpooledMessage, { key, isBinary, body }: NewMessage): boolean =>
-  known.isBinary === isBinary && known.key === key && known.body.equals(body)
