@@ -6,10 +6,9 @@ import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
-import { eventually } from '../support/deadline.js'
-import { descendantsOf, stillAlive } from '../support/process-tree.js'
 import { needsPackage } from '../support/tools.js'
 import type { RoundReport } from './campaign.js'
+import { expectNothingLeftWhenEnded } from './campaign-in-a-test.js'
 import { makePlan } from './exclusive/make-plan.js'
 import { clockEnvironment, FAKETIME } from './exclusive/participant.js'
 import type { ExclusivePlan } from './exclusive/plan.js'
@@ -94,23 +93,6 @@ t.test('the plan of a round is of its seed', async (t) => {
   }
 })
 
-t.test('a campaign that is ended in the middle of a round leaves no process of it', async (t) => {
-  const args = ['scripts/campaign.mjs', 'exclusive-kill', '--rounds', '100', '--seed', '1']
-  const state = `${t.testdir({})}/state.json`
-  const campaign = spawn(process.execPath, [...args, '--state', state], { env: cleanEnv(), stdio: 'ignore' })
-  t.teardown(() => campaign.kill('SIGKILL'))
-  const exited = once(campaign, 'exit')
-  const rows = await eventually(
-    () => descendantsOf(campaign.pid ?? 0),
-    (found) =>
-      ['exclusive-server.js', 'preload'].every((of) => found.some(({ command }) => command.includes(of))),
-    { what: 'the upstream and a worker of a round', timeout: 30_000 },
-  )
-  campaign.kill('SIGTERM')
-  t.same(await exited, [143, null])
-  await eventually(
-    () => stillAlive(rows),
-    (alive) => alive.length === 0,
-    { what: 'all processes of the round to be gone' },
-  )
-})
+t.test('a campaign that is ended in the middle of a round leaves no process of it', (t) =>
+  expectNothingLeftWhenEnded(t, 'exclusive-kill', ['exclusive-server.js', 'preload']),
+)
