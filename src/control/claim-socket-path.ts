@@ -1,9 +1,8 @@
 // Makes room for the control socket: what a killed predecessor left is removed, what is anything else is not touched.
 
-import { lstatSync, type Stats, unlinkSync } from 'node:fs'
-import { errnoOf } from '../shared/config-file.js'
+import type { Stats } from 'node:fs'
+import { claimSocket } from '../shared/claim-socket.js'
 import { ForksafeError } from '../shared/errors.js'
-import { probeSocket } from '../shared/probe-socket.js'
 
 /**
  * Settles when nothing is at the path. To be called with the name's lock held, so that nobody else claims it meanwhile.
@@ -11,17 +10,11 @@ import { probeSocket } from '../shared/probe-socket.js'
  * @throws FORKSAFE_ERR_NAME_RUNNING: a process listens there.
  * @throws FORKSAFE_ERR_RUNTIME_FOLDER: something that is not a socket of this user lies there.
  */
-export const claimSocketPath = async (path: string, name: string): Promise<void> => {
-  const stat = lstatOf(path)
-  if (stat === null) return
-  if (stat.isSymbolicLink()) throw occupied(path, 'is a symlink')
-  if (!stat.isSocket())
-    throw occupied(path, stat.isDirectory() ? 'is a folder' : 'is a file and not a socket')
-  const uid = process.getuid?.()
-  if (uid !== undefined && stat.uid !== uid) throw occupied(path, `belongs to user ${stat.uid}`)
-  if ((await probeSocket(path)) === 'listening') throw nameRunning(path, name)
-  unlinkSync(path)
-}
+export const claimSocketPath = (path: string, name: string): Promise<void> =>
+  claimSocket(path, {
+    occupied: (stat) => occupied(path, whatLies(stat)),
+    listening: () => nameRunning(path, name),
+  })
 
 export const nameRunning = (path: string, name: string): ForksafeError =>
   new ForksafeError(
@@ -39,11 +32,8 @@ const occupied = (path: string, what: string): ForksafeError =>
     },
   )
 
-const lstatOf = (path: string): Stats | null => {
-  try {
-    return lstatSync(path)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null
-    throw error
-  }
+const whatLies = (stat: Stats): string => {
+  if (stat.isSymbolicLink()) return 'is a symlink'
+  if (stat.isDirectory()) return 'is a folder'
+  return stat.isSocket() ? `belongs to user ${stat.uid}` : 'is a file and not a socket'
 }

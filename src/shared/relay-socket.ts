@@ -2,13 +2,13 @@
 // write to it. The primary prepares the folder before the first fork; whoever has listened then opens the socket to the
 // group. Who listens: src/relay/ingress. Who looks for it: src/relay/find-relay.ts.
 
-import { chmodSync, chownSync, lstatSync, readdirSync, type Stats, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, readdirSync, type Stats } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
+import { checkOwnSocket, claimSocket, type SocketWords } from './claim-socket.js'
 import { errnoOf } from './config-file.js'
 import { ForksafeError } from './errors.js'
 import { type FolderWords, makePrivateFolder } from './private-folder.js'
-import { probeSocket } from './probe-socket.js'
 import type { RelaySettings } from './relay-settings.js'
 
 type Group = RelaySettings['group']
@@ -57,7 +57,7 @@ export const prepareSocket = async (path: string, group: Group): Promise<void> =
   checkFolder(folder, path)
   if (isNew || isOurs(folder)) openFolderTo(folder, path, group)
   else if (group !== null) checkEntry(folder, path, group)
-  await removeStale(path)
+  await claimSocket(path, socketWords(path))
 }
 
 /**
@@ -68,7 +68,7 @@ export const prepareSocket = async (path: string, group: Group): Promise<void> =
 export const openSocketTo = async (path: string, group: Group): Promise<void> => {
   const stat = lstatOf(path, path)
   if (stat === null) throw refused(path, 'has gone; somebody has removed it')
-  checkIsSocket(stat, path)
+  checkOwnSocket(stat, socketWords(path))
   giveTo(path, path, group)
   chmodSync(path, 0o660)
 }
@@ -172,33 +172,16 @@ const giveTo = (target: string, path: string, group: Group): void => {
   }
 }
 
-const removeStale = async (path: string): Promise<void> => {
-  const stat = lstatOf(path, path)
-  if (stat === null) return
-  checkIsSocket(stat, path)
-  const state = await probeSocket(path)
-  if (state === 'missing') return
-  if (state === 'listening') {
-    throw refused(
-      path,
-      'a process listens on it; stop that one, or choose another path with --listen unix:PATH',
-    )
-  }
-  if (state !== 'stale')
-    throw refused(path, 'is not a socket that we could have left; remove it and start again')
-  unlinkSync(path)
-}
+const socketWords = (path: string): SocketWords => ({
+  occupied: (stat) => refused(path, `${whatLies(stat)}; remove it and start again, or choose another path`),
+  listening: () =>
+    refused(path, 'a process listens on it; stop that one, or choose another path with --listen unix:PATH'),
+})
 
-const checkIsSocket = (stat: Stats, path: string): void => {
-  if (stat.isSymbolicLink()) throw refused(path, 'is a symlink; remove it and start again')
-  if (!stat.isSocket()) {
-    const what = stat.isDirectory() ? 'a folder' : 'a file'
-    throw refused(path, `is ${what} and not a socket; remove it or choose another path`)
-  }
-  const uid = process.getuid?.()
-  if (uid !== undefined && stat.uid !== uid) {
-    throw refused(path, `belongs to user ${stat.uid} and this is user ${uid}; choose another path`)
-  }
+const whatLies = (stat: Stats): string => {
+  if (stat.isSymbolicLink()) return 'is a symlink'
+  if (!stat.isSocket()) return `is a ${stat.isDirectory() ? 'folder' : 'file'} and not a socket`
+  return `belongs to user ${stat.uid}`
 }
 
 const lstatOf = (at: string, path: string): Stats | null => {
