@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import t, { type Test } from 'tap'
 import { assertNoLeaks, snapshot } from '../../src/audit/index.js'
 import { ForksafeError } from '../../src/shared/errors.js'
+import { socketFolder } from '../control/socket-folder.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { withDeadline } from '../support/deadline.js'
 import { needsPackage } from '../support/tools.js'
@@ -85,7 +86,7 @@ t.test('a connection that stays open is told with both ends, state, descriptor a
 t.test('so is a listener, of TCP and of unix', async (t) => {
   const before = await snapshot()
   const { port } = await startServer(t)
-  const path = `${t.testdir()}/s`
+  const path = `${socketFolder(t)}/s`
   const unix = createServer().listen(path)
   await once(unix, 'listening')
   t.teardown(() => unix.close())

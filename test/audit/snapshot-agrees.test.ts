@@ -9,6 +9,7 @@ import t from 'tap'
 import { processTree } from '../../src/audit/process-tree.js'
 import type { HeldSocket, ProcessSockets, Snapshot } from '../../src/audit/socket-table.js'
 import { takeSnapshot } from '../../src/audit/take-snapshot.js'
+import { socketFolder } from '../control/socket-folder.js'
 import { cleanEnv, uninstrumentChildren } from '../support/clean-children.js'
 import { eventually, withDeadline } from '../support/deadline.js'
 import { processRow } from '../support/process-tree.js'
@@ -22,7 +23,7 @@ const run = (command: string, args: string[]) =>
 const needsSs = needsPackage('iproute2', '/usr/bin/ss')
 const needsLsof = needsPackage('lsof', '/usr/bin/lsof')
 
-const folder = t.testdir()
+const folder = socketFolder(t)
 const child = spawn(process.execPath, ['test/audit/fixtures/sockets-of-every-kind.js', folder], {
   env: cleanEnv(),
   stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
