@@ -9,6 +9,7 @@ import { readRelay } from '../../src/shared/read-relay.js'
 import type { RawRelay } from '../../src/shared/relay-context.js'
 import { relaySecrets, relayVariables, shownRelay } from '../../src/shared/relay-role.js'
 import { resolveSettings } from '../../src/shared/resolve-settings.js'
+import { socketFolder } from '../control/socket-folder.js'
 import { shortFolder } from '../support/relay-parts.js'
 
 const TOKEN = 'abcdefgh12345678abcdefgh'
@@ -64,10 +65,9 @@ t.test('an upstream is enough: the rest has defaults', async (t) => {
 })
 
 t.test('everything can be said', async (t) => {
-  const folder = t.testdir({
-    token: `${TOKEN}\n`,
-    headers: '# of ours\nAuthorization: Bearer from-a-file\n\n',
-  })
+  const folder = socketFolder(t)
+  writeFileSync(join(folder, 'token'), `${TOKEN}\n`)
+  writeFileSync(join(folder, 'headers'), '# of ours\nAuthorization: Bearer from-a-file\n\n')
   writeFileSync(join(folder, 'ca.pem'), '')
   for (const file of ['token', 'headers']) chmodSync(join(folder, file), 0o600)
   const settings = read(
